@@ -1,0 +1,1 @@
+"""Starlatch's suite: images, device contracts, guiding, exposure control. It knows no device by name."""

@@ -1,0 +1,146 @@
+"""The mount contract: guide pulses, pointing and tracking on the event loop.
+
+In: directions with durations, or coordinates. Out: `MountState`.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
+
+
+class Direction(enum.Enum):
+    """The way a guide pulse moves the telescope's pointing."""
+
+    NORTH = "N"
+    SOUTH = "S"
+    EAST = "E"
+    WEST = "W"
+
+    @property
+    def opposite(self) -> Direction:
+        return _OPPOSITE[self]
+
+
+_OPPOSITE = {
+    Direction.NORTH: Direction.SOUTH,
+    Direction.SOUTH: Direction.NORTH,
+    Direction.EAST: Direction.WEST,
+    Direction.WEST: Direction.EAST,
+}
+
+
+class PierSide(enum.Enum):
+    """Where the telescope is, seen from a German mount's pier."""
+
+    EAST = "East"
+    WEST = "West"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class MountInfo:
+    """What a mount is; it does not change while the mount is open."""
+
+    name: str
+    can_slew: bool = False
+    can_park: bool = False
+    parallel_pulses: bool = False  # an RA and a Dec pulse at the same time
+    min_pulse_s: float = 0.001  # shorter ones do nothing
+    max_pulse_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class MountState:
+    """What changes; None where the mount cannot say."""
+
+    ra_deg: float | None = None  # ICRS
+    dec_deg: float | None = None
+    pier_side: PierSide = PierSide.UNKNOWN
+    tracking: bool | None = None
+    slewing: bool = False
+    parked: bool = False
+    ra_guide_rate_arcsec_per_s: float | None = None
+    dec_guide_rate_arcsec_per_s: float | None = None
+
+
+@runtime_checkable
+class Mount(Protocol):
+    """A mount on the event loop. Cancelling any call stops the motion that it began."""
+
+    @property
+    def info(self) -> MountInfo:
+        """What the mount is; known once it is connected (before: DeviceError)."""
+
+    async def connect(self) -> None:
+        """Open the device without moving it; connecting twice is harmless."""
+
+    async def close(self) -> None:
+        """Stop every pulse and let the device go; never raises, safe to call twice."""
+
+    async def state(self) -> MountState:
+        """Where it points and what it does."""
+
+    async def pulse_guide(self, direction: Direction, duration_s: float) -> None:
+        """Move at guide rate; returns when the pulse has ended. Ends the pulse when cancelled or failing, too.
+
+        Raises
+        ------
+        ValueError
+            If the duration is not finite, negative, or above ``info.max_pulse_s``; nothing moves then.
+        DeviceBusy
+            While slewing or parked, or during another pulse on the same axis.
+        """
+
+    async def slew(self, ra_deg: float, dec_deg: float) -> None:
+        """Point somewhere (ICRS degrees); returns when there. Raises `Unsupported` where it cannot."""
+
+    async def sync(self, ra_deg: float, dec_deg: float) -> None:
+        """Tell the mount where it points (ICRS degrees)."""
+
+    async def set_tracking(self, on: bool) -> None:
+        """Follow the stars, or stand still."""
+
+    async def park(self) -> None:
+        """Go to the parking position and stay."""
+
+    async def unpark(self) -> None:
+        """Allow motion again."""
+
+    async def stop(self) -> None:
+        """Stop every motion but tracking, now."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def check_pulse(duration_s: float, info: MountInfo) -> None:
+    """Reject a pulse that must not reach the hardware.
+
+    Raises
+    ------
+    ValueError
+        If the duration is not finite, negative, or above the mount's maximum.
+    """
+    if not math.isfinite(duration_s) or not 0 <= duration_s <= info.max_pulse_s:
+        raise ValueError(f"{info.name}: pulse of {duration_s} s; allowed: 0 to {info.max_pulse_s:g} s")
+
+
+def check_coordinates(ra_deg: float, dec_deg: float) -> None:
+    """Reject coordinates that are not on the sky.
+
+    Raises
+    ------
+    ValueError
+        If either is not finite or the declination is beyond a pole.
+    """
+    if not math.isfinite(ra_deg):
+        raise ValueError(f"right ascension is {ra_deg} degrees; allowed: a finite number")
+    if not math.isfinite(dec_deg) or not -90 <= dec_deg <= 90:
+        raise ValueError(f"declination is {dec_deg} degrees; allowed: -90 to 90")

@@ -1,0 +1,1 @@
+"""Drivers of real devices, one folder a device family; each registers itself through entry points."""

@@ -1,0 +1,1 @@
+"""The command ``starlatch``; one file a command, imported only when it is used."""

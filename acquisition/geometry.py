@@ -1,0 +1,129 @@
+"""Pixels, sky and mount axes: how one becomes the other, as 2x2 matrices.
+
+In: displacements in one frame of reference. Out: the same displacements in another. Nothing here knows a device.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+ARCSEC_PER_RADIAN = math.degrees(1) * 3600
+
+MAX_COMPENSATED_DEC_DEG = 89.0
+"""Closer to the pole, cos δ is taken as it is here (PHD2's limit)."""
+
+
+def pixel_scale_arcsec(pixel_size_um: float, focal_length_mm: float) -> float:
+    """Arcsec per pixel in the middle of the field: pixel size over focal length."""
+    return pixel_size_um * 1e-3 / focal_length_mm * ARCSEC_PER_RADIAN
+
+
+def cd_scale_arcsec(cd: tuple[float, float, float, float]) -> float:
+    """Arcsec per pixel of a CD matrix (CD1_1, CD1_2, CD2_1, CD2_2 in degrees), also when it is rotated."""
+    return math.sqrt(abs(cd[0] * cd[3] - cd[1] * cd[2])) * 3600
+
+
+def pixels_to_sky(dx: float, dy: float, cd: tuple[float, float, float, float]) -> tuple[float, float]:
+    """Degrees east (an arc) and north that lead from a pixel to the one (dx, dy) further, by the WCS' CD matrix."""
+    return cd[0] * dx + cd[1] * dy, cd[2] * dx + cd[3] * dy
+
+
+@dataclass(frozen=True, slots=True)
+class MountAxis:
+    """How the stars move on the detector when one axis of the mount moves.
+
+    Attributes
+    ----------
+    angle_deg : float
+        Direction on the detector of a positive displacement: from +x (columns) towards +y (rows).
+    rate_px_per_s : float
+        Speed during a guide pulse, px (as delivered) per second of pulse, > 0.
+    angle_err_deg, rate_err_px_per_s : float
+        Standard errors.
+    """
+
+    angle_deg: float
+    rate_px_per_s: float
+    angle_err_deg: float = 0.0
+    rate_err_px_per_s: float = 0.0
+
+    @classmethod
+    def from_motion(cls, vx: float, vy: float, vx_err: float = 0.0, vy_err: float = 0.0) -> MountAxis:
+        """From the velocity (px/s) that has the direction of a positive displacement."""
+        rate = math.hypot(vx, vy)
+        if not rate > 0:
+            raise ValueError(f"an axis that moves at {rate} px/s has no direction; allowed: a speed above 0")
+        along = math.hypot(vx * vx_err, vy * vy_err) / rate
+        across = math.hypot(vy * vx_err, vx * vy_err) / rate
+        return cls(math.degrees(math.atan2(vy, vx)), rate, math.degrees(across / rate), along)
+
+
+@dataclass(frozen=True, slots=True)
+class MountResponse:
+    """The 2x2 response of the stars on the detector to the mount's guide pulses.
+
+    A positive RA displacement is the one that a West pulse removes (stars move against `ra.angle_deg` during it); a
+    positive Dec displacement is the one that a South pulse removes: PHD2's signs. The axes need not be orthogonal:
+    displacements are resolved obliquely, so that a pulse on one axis leaves the other alone. (PHD2 projects.)
+
+    Attributes
+    ----------
+    ra, dec : MountAxis
+    dec_deg : float or None
+        Declination at which it was measured; None when the mount did not say.
+    pier_side : str
+        As `acquisition.mount.PierSide` names it.
+    binning : int
+    """
+
+    ra: MountAxis
+    dec: MountAxis
+    dec_deg: float | None = None
+    pier_side: str = "Unknown"
+    binning: int = 1
+
+    @property
+    def parity(self) -> int:
+        """1 when Dec is a quarter turn from RA in the sense of x to y, -1 for a mirrored view."""
+        return 1 if math.sin(math.radians(self.dec.angle_deg - self.ra.angle_deg)) > 0 else -1
+
+    @property
+    def orthogonality_error_deg(self) -> float:
+        """How far the angle between the axes is from 90 degrees, 0 to 90."""
+        between = math.degrees(math.acos(math.cos(math.radians(self.dec.angle_deg - self.ra.angle_deg))))
+        return abs(between - 90)
+
+    def to_axes(self, dx: float, dy: float) -> tuple[float, float]:
+        """(RA, Dec) displacement in px along the mount's axes, from (dx, dy) on the detector."""
+        a, d = math.radians(self.ra.angle_deg), math.radians(self.dec.angle_deg)
+        det = math.sin(d - a)
+        return (
+            (dx * math.sin(d) - dy * math.cos(d)) / det,
+            (dy * math.cos(a) - dx * math.sin(a)) / det,
+        )
+
+    def to_pixels(self, ra_px: float, dec_px: float) -> tuple[float, float]:
+        """(dx, dy) on the detector, from displacements in px along the mount's axes."""
+        a, d = math.radians(self.ra.angle_deg), math.radians(self.dec.angle_deg)
+        return (
+            ra_px * math.cos(a) + dec_px * math.cos(d),
+            ra_px * math.sin(a) + dec_px * math.sin(d),
+        )
+
+    def at_declination(self, dec_deg: float | None) -> MountResponse:
+        """The response at another declination: the RA rate goes with cos δ. Unchanged where either is unknown."""
+        if dec_deg is None or self.dec_deg is None:
+            return self
+        factor = _cos_dec(dec_deg) / _cos_dec(self.dec_deg)
+        ra = replace(
+            self.ra,
+            rate_px_per_s=self.ra.rate_px_per_s * factor,
+            rate_err_px_per_s=self.ra.rate_err_px_per_s * factor,
+        )
+        return replace(self, ra=ra, dec_deg=dec_deg)
+
+
+def _cos_dec(dec_deg: float) -> float:
+    limit = MAX_COMPENSATED_DEC_DEG
+    return math.cos(math.radians(max(-limit, min(limit, dec_deg))))

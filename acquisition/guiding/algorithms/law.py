@@ -1,0 +1,90 @@
+"""The contract of a guide law: one axis, one number in, one number out.
+
+In: what happened on the axis (`Measured`, `Lost`, `Dithered`, `Settled`, `Sent`). Out: a new state and a correction.
+
+Signs: a displacement is where the star is minus where it should be; the correction has its sign and is subtracted:
+next displacement = displacement - correction + what the sky and the mount did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol, TypeAlias, TypeVar
+
+S = TypeVar("S")
+
+Unit: TypeAlias = Literal["px", "arcsec"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A star was measured.
+
+    Attributes
+    ----------
+    t_s : float
+        Middle of the exposure on the event loop's clock, s.
+    displacement : float
+        In the law's unit.
+    error : float or None
+        Its standard error, in the law's unit.
+    snr : float or None
+    exposure_s : float
+    """
+
+    t_s: float
+    displacement: float
+    error: float | None = None
+    snr: float | None = None
+    exposure_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A frame gave no measurement at time `t_s`; a law may still ask for a correction."""
+
+    t_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dithered:
+    """The lock moved by `amount` (law's unit); displacements count from the new lock from now on."""
+
+    amount: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The dither is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was really sent for the last correction (law's unit), when that was not all of it."""
+
+    amount: float
+
+
+Input: TypeAlias = Measured | Lost | Dithered | Settled | Sent
+
+
+class Law(Protocol[S]):
+    """A frozen set of parameters, and two pure functions.
+
+    A law's constructor checks its parameters' ranges and raises ValueError naming parameter, value and range.
+    """
+
+    name: ClassVar[str]
+    unit: ClassVar[Unit]
+
+    def start(self) -> S:
+        """The state before the first frame, and after a pause or a re-selection of stars."""
+
+    def step(self, state: S, given: Input) -> tuple[S, float]:
+        """The state after `given`, and the correction (0 unless `given` is `Measured` or `Lost`)."""
+
+
+def check_range(law: str, name: str, value: float, low: float, high: float) -> None:
+    """Raise ValueError unless low <= value <= high."""
+    if not low <= value <= high:
+        raise ValueError(f"{law}: {name} is {value}; allowed: {low:g} to {high:g}")

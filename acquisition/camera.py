@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import logging
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, fields
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
@@ -57,7 +57,7 @@ class CameraInfo:
     camera_id: str  # serial number or whatever else tells two of a kind apart
     width_px: int
     height_px: int
-    pixel_size_um: float  # unbinned
+    pixel_size_um: float | None  # unbinned
     bit_depth: int  # of the ADC
     detector: str | None = None
     bayer_pattern: str | None = None
@@ -132,7 +132,10 @@ class FrameTruth:
 
 @runtime_checkable
 class Camera(Protocol):
-    """A camera on the event loop. Aborting is cancelling: a cancelled `expose` stops the exposure and raises on."""
+    """A camera on the event loop. Aborting is cancelling: a cancelled `expose` stops the exposure and raises on.
+
+    Frames may live in leased buffers (`frame_pool`): hold on to a handful; of more than that, keep copies of the data.
+    """
 
     @property
     def info(self) -> CameraInfo:
@@ -143,10 +146,13 @@ class Camera(Protocol):
         """The settings in force, as the hardware accepted them."""
 
     async def connect(self) -> None:
-        """Open the device without changing anything about it; connecting twice is harmless."""
+        """Open the device without changing anything about it.
+
+        Calls nest: the device is let go by as many `close` as there were `connect`.
+        """
 
     async def close(self) -> None:
-        """Stop whatever runs and let the device go; never raises, safe to call twice."""
+        """Stop whatever runs (it raises `DeviceGone`) and let the device go; never raises, harmless when not open."""
 
     async def configure(self, settings: CameraSettings) -> Accepted:
         """Put settings in force before the next exposure, and say what the hardware made of them.
@@ -155,6 +161,8 @@ class Camera(Protocol):
         ------
         ValueError
             If a setting is impossible (see `check_settings`); nothing is changed then.
+        DeviceBusy
+            While an exposure or a stream runs.
         """
 
     async def expose(self) -> Image:
@@ -165,8 +173,11 @@ class Camera(Protocol):
         DeviceTimeout, DeviceGone, DeviceBusy, ExposureFailed
         """
 
-    def stream(self) -> AsyncIterator[Image]:
-        """Frames one after the other until the iteration is closed; dropped frames are counted in the facts."""
+    def stream(self) -> AsyncGenerator[Image, None]:
+        """Frames one after the other until the iteration is closed; dropped frames are counted in the facts.
+
+        Leave it through ``contextlib.aclosing``: a generator merely dropped stops when it is collected.
+        """
 
     async def status(self) -> CameraStatus:
         """Temperature, cooler, counters; answers while an exposure runs."""

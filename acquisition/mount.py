@@ -76,10 +76,13 @@ class Mount(Protocol):
         """What the mount is; known once it is connected (before: DeviceError)."""
 
     async def connect(self) -> None:
-        """Open the device without moving it; connecting twice is harmless."""
+        """Open the device without moving it.
+
+        Calls nest: the device is let go by as many `close` as there were `connect`.
+        """
 
     async def close(self) -> None:
-        """Stop every pulse and let the device go; never raises, safe to call twice."""
+        """Stop every pulse and let the device go; never raises, harmless when not open."""
 
     async def state(self) -> MountState:
         """Where it points and what it does."""

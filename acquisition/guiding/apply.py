@@ -1,0 +1,122 @@
+"""From corrections to guide pulses.
+
+In: corrections in px along the mount's axes. Out: pulses at the mount, and what was really sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from acquisition.errors import DeviceTimeout
+from acquisition.geometry import MountAxis, MountResponse
+from acquisition.mount import Direction, Mount
+
+Mode: TypeAlias = Literal["auto", "off", "north", "south", "east", "west"]
+
+_GRACE_S = 5.0
+"""How much longer than asked for a pulse may take before the mount counts as failing."""
+
+
+@dataclass(frozen=True, slots=True)
+class AxisLimits:
+    """What may be sent on one axis.
+
+    Parameters
+    ----------
+    max_pulse_s : float
+        Longest pulse, s.
+    mode : str
+        ``auto``, ``off``, or the one direction that is allowed.
+    """
+
+    max_pulse_s: float = 2.5
+    mode: Mode = "auto"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.max_pulse_s <= 10:
+            raise ValueError(f"max_pulse_s is {self.max_pulse_s}; allowed: above 0, to 10 s")
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """A planned pulse; `direction` None means none. `sent_px` has the correction's sign."""
+
+    direction: Direction | None
+    duration_s: float
+    sent_px: float
+    limited: bool
+
+
+def plan_pulse(
+    correction_px: float, axis: MountAxis, limits: AxisLimits, positive: Direction, min_pulse_s: float
+) -> Pulse:
+    """The pulse that makes a correction, rounded to the millisecond.
+
+    Parameters
+    ----------
+    correction_px : float
+        Along the axis; not finite or too small for the mount: no pulse.
+    axis : MountAxis
+    limits : AxisLimits
+    positive : Direction
+        Which way a positive correction goes: West on RA, South on Dec.
+    min_pulse_s : float
+        The mount's.
+    """
+    none = Pulse(None, 0.0, 0.0, False)
+    if not math.isfinite(correction_px) or correction_px == 0:
+        return none
+    direction = positive if correction_px > 0 else positive.opposite
+    if limits.mode not in ("auto", direction.name.lower()):
+        return none
+    wanted_s = round(abs(correction_px) / axis.rate_px_per_s, 3)
+    duration_s = min(wanted_s, limits.max_pulse_s)
+    if duration_s < max(min_pulse_s, 0.001):
+        return none
+    return Pulse(
+        direction, duration_s, math.copysign(duration_s * axis.rate_px_per_s, correction_px), wanted_s > duration_s
+    )
+
+
+def plan_pulses(
+    ra_px: float, dec_px: float, response: MountResponse, ra: AxisLimits, dec: AxisLimits, min_pulse_s: float
+) -> tuple[Pulse, Pulse]:
+    """The RA and Dec pulses that make a correction."""
+    return (
+        plan_pulse(ra_px, response.ra, ra, Direction.WEST, min_pulse_s),
+        plan_pulse(dec_px, response.dec, dec, Direction.SOUTH, min_pulse_s),
+    )
+
+
+async def send(mount: Mount, *pulses: Pulse) -> None:
+    """Send pulses, at the same time where the mount allows, one after the other otherwise; returns when all ended.
+
+    Raises
+    ------
+    DeviceError
+        As `Mount.pulse_guide`; `DeviceTimeout` when a pulse does not end. No pulse is left running.
+    """
+    real = [pulse for pulse in pulses if pulse.direction is not None]
+    if mount.info.parallel_pulses and len(real) > 1:
+        ended = await asyncio.gather(*(_send(mount, pulse) for pulse in real), return_exceptions=True)
+        for failure in ended:
+            if isinstance(failure, BaseException):
+                raise failure
+        return
+    for pulse in real:
+        await _send(mount, pulse)
+
+
+async def _send(mount: Mount, pulse: Pulse) -> None:
+    assert pulse.direction is not None
+    try:
+        async with asyncio.timeout(pulse.duration_s + _GRACE_S):
+            await mount.pulse_guide(pulse.direction, pulse.duration_s)
+    except TimeoutError:
+        raise DeviceTimeout(
+            f"{mount.info.name}: {pulse.direction.name.lower()} pulse of {pulse.duration_s:g} s had not ended "
+            f"{_GRACE_S:g} s after its time"
+        ) from None

@@ -1,0 +1,257 @@
+"""Measures how the stars move on the detector when the mount is pulsed.
+
+In: a way to measure where the stars are, and a way to pulse the mount. Out: `MountResponse` with error bars, or
+`CalibrationFailed` with the reason, within a time limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acquisition.errors import CalibrationFailed, DeviceError
+from acquisition.geometry import MountAxis
+from acquisition.mount import Direction
+
+_PRELOAD = (Direction.NORTH, Direction.NORTH)
+_ROUND = (
+    Direction.EAST, Direction.NORTH, Direction.WEST, Direction.SOUTH,
+    Direction.WEST, Direction.SOUTH, Direction.EAST, Direction.NORTH,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationRule:
+    """How to calibrate.
+
+    Parameters
+    ----------
+    pulse_s : float
+        First pulse; doubled or halved until the stars move a sensible way.
+    min_move_px, max_move_px : float
+        What a sensible way is.
+    rounds : int
+        Each is eight moves.
+    max_lost_frames : int
+        So many frames running without stars end it.
+    time_limit_s : float
+    """
+
+    pulse_s: float = 2.0
+    min_move_px: float = 3.0
+    max_move_px: float = 40.0
+    rounds: int = 1
+    max_lost_frames: int = 10
+    time_limit_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where the stars are against the start of the calibration: px, at the middle of an exposure."""
+
+    t_s: float
+    dx: float
+    dy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What was done before a position was measured; the first position has none."""
+
+    direction: Direction | None
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The response found in a series of moves.
+
+    Attributes
+    ----------
+    ra, dec : MountAxis
+    backlash_s : float
+        Dec pulse lost at a reversal, in seconds of pulse.
+    drift_px_per_s : (float, float)
+    rms_px : float
+        Of the residuals, per coordinate.
+    """
+
+    ra: MountAxis
+    dec: MountAxis
+    backlash_s: float
+    drift_px_per_s: tuple[float, float]
+    rms_px: float
+
+
+async def calibrate(
+    rule: CalibrationRule,
+    measure: Callable[[], Awaitable[Position | str]],
+    pulse: Callable[[Direction, float], Awaitable[None]],
+    progress: Callable[[int, int | None, Move, Position], None],
+    max_pulse_s: float,
+) -> Fit:
+    """Move the mount to and fro and fit its response.
+
+    The sequence: West pulses until one moves the stars far enough, two North pulses that take up the Dec backlash,
+    then rounds of eight moves that return to where they began.
+
+    Parameters
+    ----------
+    rule : CalibrationRule
+    measure : callable
+        One frame: where the stars are, or why that is not known.
+    pulse : callable
+        (direction, seconds); returns when the pulse has ended.
+    progress : callable
+        (number, of how many or None, move, position) after each measured move.
+    max_pulse_s : float
+        The longest pulse that the mount takes.
+
+    Raises
+    ------
+    CalibrationFailed
+        When the stars are lost, do not move, do not fit, or the time is up.
+    """
+    moves: list[Move] = []
+    positions: list[Position] = []
+
+    async def step(direction: Direction | None, duration_s: float, of: int | None) -> None:
+        if direction is not None:
+            try:
+                await pulse(direction, duration_s)
+            except DeviceError as error:
+                raise CalibrationFailed(f"the mount failed during calibration: {error}") from error
+        moves.append(Move(direction, duration_s))
+        positions.append(await _position(rule, measure))
+        progress(len(moves) - 1, of, moves[-1], positions[-1])
+
+    try:
+        async with asyncio.timeout(rule.time_limit_s):
+            await step(None, 0.0, None)
+            pulse_s = await _sensible_pulse(rule, step, positions, max_pulse_s)
+            plan = _PRELOAD + _ROUND * rule.rounds
+            for direction in plan:
+                await step(direction, pulse_s, len(moves) - 1 + len(plan))
+    except TimeoutError:
+        raise CalibrationFailed(
+            f"calibration was not done after {rule.time_limit_s:g} s ({len(moves)} moves made)"
+        ) from None
+    return _checked(fit_response(moves, positions), rule, pulse_s)
+
+
+async def _position(rule: CalibrationRule, measure: Callable[[], Awaitable[Position | str]]) -> Position:
+    for _ in range(rule.max_lost_frames):
+        found = await measure()
+        if isinstance(found, Position):
+            return found
+    raise CalibrationFailed(f"stars lost for {rule.max_lost_frames} frames running during calibration: {found}")
+
+
+async def _sensible_pulse(
+    rule: CalibrationRule,
+    step: Callable[[Direction, float, None], Awaitable[None]],
+    positions: Sequence[Position],
+    max_pulse_s: float,
+) -> float:
+    pulse_s = min(rule.pulse_s, max_pulse_s)
+    total_s = 0.0
+    while True:
+        await step(Direction.WEST, pulse_s, None)
+        total_s += pulse_s
+        before, after = positions[-2:]
+        moved = math.hypot(after.dx - before.dx, after.dy - before.dy)
+        if moved > rule.max_move_px:
+            return max(0.05, pulse_s * rule.max_move_px / moved / 2)
+        if moved >= rule.min_move_px:
+            return pulse_s
+        if pulse_s >= max_pulse_s or total_s > 60:
+            raise CalibrationFailed(
+                f"RA: the stars moved {moved:.1f} px in a West pulse of {pulse_s:g} s; need {rule.min_move_px:g} px"
+            )
+        pulse_s = min(2 * pulse_s, max_pulse_s)
+
+
+def fit_response(moves: Sequence[Move], positions: Sequence[Position]) -> Fit:
+    """Least squares of position on time, RA pulses and Dec pulses behind a backlash (play) operator.
+
+    The backlash and which side of it the gears were on are found by scanning.
+
+    Parameters
+    ----------
+    moves : sequence of Move
+        The first one without a direction.
+    positions : sequence of Position
+        After each move.
+
+    Raises
+    ------
+    CalibrationFailed
+        If the moves do not determine the response.
+    """
+    t = np.array([position.t_s for position in positions])
+    xy = np.array([(position.dx, position.dy) for position in positions])
+    ra = np.cumsum([_signed(move, Direction.EAST) for move in moves])
+    dec = np.cumsum([_signed(move, Direction.NORTH) for move in moves])
+    longest = max(move.duration_s for move in moves)
+    best: tuple[float, float, NDArray[np.float64], NDArray[np.float64]] | None = None
+    for backlash in np.linspace(0, 2 * longest, 41):
+        for start in (0.0, -float(backlash)):
+            design = np.column_stack([np.ones_like(t), t - t.mean(), ra, _play(dec, float(backlash), start)])
+            if np.linalg.matrix_rank(design) < 4:
+                continue
+            solution = np.linalg.lstsq(design, xy, rcond=None)[0]
+            rss = float(np.sum((xy - design @ solution) ** 2))
+            if best is None or rss < best[0] - 1e-12:
+                best = rss, float(backlash), solution, design
+    freedom = 2 * len(positions) - 9
+    if best is None or freedom < 1:
+        raise CalibrationFailed(f"{len(positions)} positions do not determine the mount's response")
+    rss, backlash, solution, design = best
+    variance = np.diag(np.linalg.inv(design.T @ design)) * rss / freedom
+    ra_err, dec_err = np.sqrt(variance[2]), np.sqrt(variance[3])
+    if not (np.hypot(*solution[2]) > 0 and np.hypot(*solution[3]) > 0):
+        raise CalibrationFailed("the stars did not move at all during calibration")
+    return Fit(
+        MountAxis.from_motion(*map(float, solution[2]), float(ra_err), float(ra_err)),
+        MountAxis.from_motion(*map(float, solution[3]), float(dec_err), float(dec_err)),
+        backlash,
+        (float(solution[1, 0]), float(solution[1, 1])),
+        math.sqrt(rss / (2 * len(positions))),
+    )
+
+
+def _checked(fit: Fit, rule: CalibrationRule, pulse_s: float) -> Fit:
+    for name, axis in (("RA", fit.ra), ("Dec", fit.dec)):
+        moved = axis.rate_px_per_s * pulse_s
+        if moved < rule.min_move_px / 3 or axis.rate_px_per_s < 5 * axis.rate_err_px_per_s:
+            raise CalibrationFailed(
+                f"{name}: the stars moved {moved:.1f} ± {axis.rate_err_px_per_s * pulse_s:.1f} px in pulses of "
+                f"{pulse_s:g} s; need {rule.min_move_px / 3:g} px and five standard errors"
+            )
+    between = math.radians(fit.dec.angle_deg - fit.ra.angle_deg)
+    if abs(math.sin(between)) < 0.5:
+        raise CalibrationFailed(
+            f"RA moves the stars towards {fit.ra.angle_deg:.0f} degrees and Dec towards {fit.dec.angle_deg:.0f}; "
+            "need at least 30 degrees between them"
+        )
+    return fit
+
+
+def _signed(move: Move, positive: Direction) -> float:
+    if move.direction is positive:
+        return move.duration_s
+    return -move.duration_s if move.direction is positive.opposite else 0.0
+
+
+def _play(motor: NDArray[np.float64], backlash: float, start: float) -> NDArray[np.float64]:
+    """The output of gears with play: it follows the motor only at the ends of the gap."""
+    out, position = np.empty_like(motor), start
+    for i, u in enumerate(motor):
+        position = min(max(position, u - backlash), u)
+        out[i] = position
+    return out

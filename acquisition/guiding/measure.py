@@ -1,0 +1,115 @@
+"""One frame to one measurement, whatever the camera does.
+
+In: a camera and a chain of processors. Out: a `Measurement`, or the reason why there is none. A camera that fails is
+closed, reopened and configured again, for as long as it takes; that is told once when it goes and once when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from acquisition.camera import Camera, FrameTruth
+from acquisition.errors import DeviceError, DeviceGone, ImageError
+from acquisition.images import Image, Pipeline
+from acquisition.images.meta import GuideStar, GuideStars, PixelOffsets
+from acquisition.virtual_time import utc_now
+
+_RETRIES = 3
+"""Failures running before the camera is reopened."""
+
+_LONGEST_PAUSE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Where the stars are in one frame, against the chain's reference; px and seconds as in `Step`."""
+
+    t_s: float  # middle of the exposure
+    utc: datetime
+    exposure_s: float
+    dx: float
+    dy: float
+    dx_err: float | None
+    dy_err: float | None
+    stars: tuple[GuideStar, ...]
+    image: Image
+    truth: FrameTruth | None
+
+
+class FrameSource:
+    """Takes frames and measures them.
+
+    Parameters
+    ----------
+    camera : Camera
+        Connected and configured.
+    chain : Pipeline
+        Sets `PixelOffsets` and `GuideStars`.
+    notice : callable
+        Told, in a sentence, when the camera goes and when it is back.
+    """
+
+    def __init__(self, camera: Camera, chain: Pipeline, notice: Callable[[str], None]) -> None:
+        self._camera = camera
+        self._chain = chain
+        self._notice = notice
+        self._settings = camera.settings
+        self._failures = 0
+        self._not_before_s = -math.inf
+
+    async def forget(self) -> None:
+        """Let the chain choose new stars in the next frame."""
+        await self._chain.reset_pipeline()
+
+    def moved(self) -> None:
+        """The mount has just moved: frames that began before now are stale."""
+        self._not_before_s = asyncio.get_running_loop().time()
+
+    async def measure(self) -> Measurement | str:
+        """The next frame, measured, or why it was not."""
+        try:
+            image = await self._camera.expose()
+        except DeviceError as error:
+            await self._failed(error)
+            return str(error)
+        if self._failures:
+            self._notice("camera: frames again")
+            self._failures = 0
+        start_s = image.facts.start_loop_s
+        exposure_s = image.facts.exposure_s or 0.0
+        if start_s is None:
+            start_s = asyncio.get_running_loop().time() - exposure_s
+        if start_s < self._not_before_s:
+            return f"stale frame: it began {self._not_before_s - start_s:.3f} s before the last pulse ended"
+        try:
+            image = await self._chain(image)
+        except ImageError as error:
+            return str(error)
+        offsets = image.get_meta_safe(PixelOffsets) or PixelOffsets()
+        if not (math.isfinite(offsets.dx) and math.isfinite(offsets.dy)):
+            return f"the measured offset ({offsets.dx}, {offsets.dy}) px is not finite"
+        stars = image.get_meta_safe(GuideStars) or GuideStars()
+        utc = image.facts.start_utc or utc_now()
+        return Measurement(
+            start_s + exposure_s / 2, utc + timedelta(seconds=exposure_s / 2), exposure_s,
+            offsets.dx, offsets.dy, offsets.dx_err, offsets.dy_err,
+            tuple(stars.stars), image, self._camera.truth(image),
+        )  # fmt: skip
+
+    async def _failed(self, error: DeviceError) -> None:
+        """Wait a little after a failure; reopen the camera after a few, or when it is gone."""
+        self._failures += 1
+        if self._failures == 1:
+            self._notice(f"camera: {error}")
+        await asyncio.sleep(min(0.5 * 2 ** (self._failures - 1), _LONGEST_PAUSE_S))
+        if self._failures < _RETRIES and not isinstance(error, DeviceGone):
+            return
+        with contextlib.suppress(DeviceError):  # else the next frame fails, and the wait grows
+            await self._camera.close()
+            await self._camera.connect()
+            await self._camera.configure(self._settings)

@@ -64,6 +64,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._left_executor)
         return future
 
+    async def shutdown_default_executor(self, *args: Any, **kwargs: Any) -> None:
+        self._jumping.in_executor += 1  # asyncio waits for a thread that joins the executor's
+        try:
+            await super().shutdown_default_executor(*args, **kwargs)
+        finally:
+            self._jumping.in_executor -= 1
+
     def _left_executor(self, _: asyncio.Future[Any]) -> None:
         self._jumping.in_executor -= 1
 

@@ -1,0 +1,380 @@
+"""``sim://``: a camera that looks at the simulated world, on the event loop.
+
+In: `CameraSettings`. Out: `Image` objects with complete facts, and the truth about recent ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from importlib.metadata import version
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from acquisition.camera import (
+    Accepted,
+    Camera,
+    CameraInfo,
+    CameraSettings,
+    CameraStatus,
+    FrameTruth,
+    Roi,
+    check_settings,
+)
+from acquisition.devices import DeviceContext, DeviceUrl, Driver, Listing
+from acquisition.errors import DeviceBusy, DeviceError, DeviceGone, DeviceTimeout
+from acquisition.images import FrameFacts, Image, TangentWcs
+from acquisition.virtual_time import utc_now
+
+from . import sensor as chip
+from .render import NORMALS, add_stars, digitise, poisson_table
+from .setup import SensorSpec
+from .streams import Subject, key
+from .world import Field, Pixels, World, airmass, hour_angle_deg, shared_world
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 5.0
+"""How much longer than exposure and readout a frame may take."""
+KEPT_TRUTHS = 256
+
+
+class SimulatedCamera:
+    """A monochrome CMOS camera in a simulated world.
+
+    Parameters
+    ----------
+    world : World
+    hang_after : int
+        The exposure of this number never completes (0: none does so).
+    """
+
+    def __init__(self, world: World, hang_after: int = 0) -> None:
+        self.world = world
+        self._hang_after = hang_after
+        self._number = world.n_cameras
+        world.n_cameras += 1
+        self._spec = world.setup.sensor
+        self._connected = False
+        self._closed = asyncio.Event()
+        self._exposing = False
+        self._begun = 0  # exposures
+        self._delivered = 0
+        self._truths: OrderedDict[int, FrameTruth] = OrderedDict()
+        self._settings = CameraSettings(
+            gain=self._spec.default_gain,
+            offset=self._spec.default_offset,
+            cooler_on=False if self._spec.cooling_below_ambient_c else None,
+        )
+        self._temp_c = self._spec.ambient_temp_c
+        self._temp_at_s = 0.0
+
+    @property
+    def info(self) -> CameraInfo:
+        self._check_connected()
+        spec = self._spec
+        return CameraInfo(
+            name=spec.name,
+            camera_id=f"sim-{self.world.seed}-{self._number}",
+            width_px=spec.width_px,
+            height_px=spec.height_px,
+            pixel_size_um=spec.pixel_size_um,
+            bit_depth=spec.adc_bits,
+            detector=spec.detector,
+            binnings=spec.binnings,
+            bits=(8, 16),
+            exposure_range_s=spec.exposure_range_s,
+            gain_range=spec.gain_range,
+            offset_range=spec.offset_range,
+            has_cooler=spec.cooling_below_ambient_c > 0,
+        )
+
+    @property
+    def settings(self) -> CameraSettings:
+        self._check_connected()
+        return self._settings
+
+    async def connect(self) -> None:
+        if not self._connected:
+            self._connected = True
+            self._closed.clear()
+            self._temp_at_s = self.world.now_s()
+
+    async def close(self) -> None:
+        self._connected = False
+        self._closed.set()
+
+    async def configure(self, settings: CameraSettings) -> Accepted:
+        """Round and clamp as hardware does, and put the result in force before the next exposure."""
+        check_settings(settings, self.info)
+        self._relax_temperature()
+        accepted = self._rounded(settings)
+        self._settings = accepted
+        return Accepted.compare(settings, accepted)
+
+    async def expose(self) -> Image:
+        """One frame; raises `DeviceTimeout` when it does not come."""
+        self._check_connected()
+        if self._exposing:
+            raise DeviceBusy(f"{self._spec.name} is exposing; wait for the frame or cancel it")
+        settings = self._settings
+        allowed_s = settings.exposure_s + self._spec.readout_s + GRACE_S
+        self._exposing = True
+        try:
+            async with asyncio.timeout(allowed_s):
+                return await self._frame(settings)
+        except TimeoutError:
+            raise DeviceTimeout(
+                f"{self._spec.name}: no frame {allowed_s:g} s after the start of a {settings.exposure_s:g} s exposure"
+            ) from None
+        finally:
+            self._exposing = False
+
+    async def stream(self) -> AsyncGenerator[Image, None]:
+        """Frames one after the other; none is dropped, as each begins when it is asked for."""
+        while True:
+            yield await self.expose()
+
+    async def status(self) -> CameraStatus:
+        self._check_connected()
+        self._relax_temperature()
+        return CameraStatus(ccd_temp_c=round(self._temp_c, 1), cooler_power_percent=self._cooler_power_percent())
+
+    def truth(self, image: Image) -> FrameTruth | None:
+        """The true displacement of one of this camera's recent frames; None for any other."""
+        facts = image.facts
+        if facts.camera_id != f"sim-{self.world.seed}-{self._number}" or facts.frame_seq is None:
+            return None
+        return self._truths.get(facts.frame_seq)
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _frame(self, settings: CameraSettings) -> Image:
+        self._relax_temperature()
+        self._begun += 1
+        number = self._begun
+        start = _Start(utc_now(), self.world.now_s(), asyncio.get_running_loop().time(), self._temp_c)
+        await self._wait(math.inf if number == self._hang_after else settings.exposure_s)
+        field = self.world.field(start.world_s, start.world_s + settings.exposure_s)
+        rendering = asyncio.to_thread(render, self.world, settings, field, start.temp_c, self._noise_key(number))
+        pixels, _ = await asyncio.gather(rendering, self._wait(self._spec.readout_s))
+        self._delivered += 1
+        self._remember(self._delivered, field, settings.binning)
+        return Image.from_camera(pixels, self._facts(settings, field, start))
+
+    async def _wait(self, duration_s: float) -> None:
+        """Wait for the simulated hardware, but not beyond `close`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if math.isinf(duration_s) else duration_s):
+                await self._closed.wait()
+        if self._closed.is_set():
+            raise DeviceGone(f"{self._spec.name} was closed during an exposure")
+
+    def _noise_key(self, number: int) -> np.uint64:
+        return key(self.world.seed, Subject.NOISE, self._number, number)
+
+    def _remember(self, frame_seq: int, field: Field, binning: int) -> None:
+        dx, dy = self.world.displacement_px(field.ra_arcsec, field.dec_arcsec)
+        self._truths[frame_seq] = FrameTruth(dx / binning, dy / binning, field.ra_arcsec, field.dec_arcsec)
+        while len(self._truths) > KEPT_TRUTHS:
+            self._truths.popitem(last=False)
+
+    def _facts(self, settings: CameraSettings, field: Field, start: _Start) -> FrameFacts:
+        spec, setup = self._spec, self.world.setup
+        binning, roi, gain = settings.binning, _whole(self._spec, settings), settings.gain or 0.0
+        ra_deg = field.ra_deg % 360.0
+        x, y = (
+            (centre + 0.5) / binning - 0.5 - origin
+            for centre, origin in zip(self.world.centre_px, (roi.x, roi.y), strict=True)
+        )
+        cd = self.world.cd_deg_per_px * binning
+        tel_ra_deg, tel_dec_deg = self.world.mechanics.said_deg(start.world_s)
+        hour_angle = hour_angle_deg(start.utc, setup.site.lon_deg, ra_deg)
+        return FrameFacts(
+            start_utc=start.utc,
+            exposure_s=settings.exposure_s,
+            start_uncertainty_s=0.0,
+            start_loop_s=start.loop_s,
+            instrument=spec.name,
+            camera_id=self.info.camera_id,
+            detector=spec.detector,
+            x_binning=binning,
+            y_binning=binning,
+            x_pixel_size_um=spec.pixel_size_um * binning,
+            y_pixel_size_um=spec.pixel_size_um * binning,
+            x_origin_px=roi.x,
+            y_origin_px=roi.y,
+            gain=gain,
+            offset=settings.offset,
+            egain_e_per_adu=chip.egain_e_per_adu(spec, gain, binning, settings.bits),
+            read_noise_e=chip.read_noise_e(spec, gain) * binning,
+            full_well_e=spec.full_well_e * binning**2,
+            bit_depth=spec.adc_bits,
+            data_max_adu=chip.data_max_adu(spec, settings.bits),
+            ccd_temp_c=round(start.temp_c, 1),
+            set_temp_c=settings.target_temp_c,
+            cooler_power_percent=self._cooler_power_percent(),
+            row_order="BOTTOM-UP",
+            readout_mode=f"RAW{settings.bits}",
+            frame_seq=self._delivered,
+            n_dropped=0,
+            image_type="object",
+            object_name="simulated sky",
+            telescope=setup.optics.name,
+            focal_length_mm=setup.optics.focal_length_mm,
+            aperture_mm=setup.optics.aperture_mm,
+            site_lat_deg=setup.site.lat_deg,
+            site_lon_deg=setup.site.lon_deg,
+            site_elev_m=setup.site.elev_m,
+            software=SOFTWARE,
+            ra_deg=ra_deg,
+            dec_deg=field.dec_deg,
+            tel_ra_deg=tel_ra_deg,
+            tel_dec_deg=tel_dec_deg,
+            airmass=airmass(hour_angle, field.dec_deg, setup.site.lat_deg),
+            wcs=TangentWcs(
+                ra_deg, field.dec_deg, x, y, (float(cd[0, 0]), float(cd[0, 1]), float(cd[1, 0]), float(cd[1, 1]))
+            ),
+        )
+
+    def _rounded(self, settings: CameraSettings) -> CameraSettings:
+        spec = self._spec
+        shortest = spec.exposure_range_s[0]
+        cooled = spec.cooling_below_ambient_c > 0
+        coldest = spec.ambient_temp_c - spec.cooling_below_ambient_c
+        target, cooler_on = settings.target_temp_c, settings.cooler_on
+        return replace(
+            settings,
+            exposure_s=max(settings.exposure_s, shortest),
+            gain=_setting(settings.gain, spec.gain_range, self._settings.gain),
+            offset=_setting(settings.offset, spec.offset_range, self._settings.offset),
+            target_temp_c=_setting(target, (coldest, 30.0), self._settings.target_temp_c) if cooled else None,
+            cooler_on=(self._settings.cooler_on if cooler_on is None else cooler_on) if cooled else None,
+        )
+
+    def _relax_temperature(self) -> None:
+        """Let the sensor's temperature approach its goal until now, exponentially."""
+        now_s = self.world.now_s()
+        share = math.exp(-(now_s - self._temp_at_s) / self._spec.cooler_time_constant_s)
+        goal = self._goal_temp_c()
+        self._temp_c = goal + (self._temp_c - goal) * share
+        self._temp_at_s = now_s
+
+    def _goal_temp_c(self) -> float:
+        target = self._settings.target_temp_c
+        ambient = self._spec.ambient_temp_c
+        return min(target, ambient) if self._settings.cooler_on and target is not None else ambient
+
+    def _cooler_power_percent(self) -> float | None:
+        if self._settings.cooler_on is None:
+            return None
+        return round(100 * (self._spec.ambient_temp_c - self._goal_temp_c()) / self._spec.cooling_below_ambient_c, 1)
+
+    def _check_connected(self) -> None:
+        if not self._connected:
+            raise DeviceError(f"{self._spec.name} is not connected; use it as: async with open_camera(...) as camera")
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """When an exposure began, on three clocks, and how warm the sensor was."""
+
+    utc: datetime
+    world_s: float
+    loop_s: float
+    temp_c: float
+
+
+def render(world: World, settings: CameraSettings, field: Field, temp_c: float, noise_key: np.uint64) -> Pixels:
+    """The frame that the sensor delivers for a field: [y, x], uint8 or uint16, the ROI only."""
+    spec, sky_e_per_s = world.setup.sensor, world.sky_e_per_s_px
+    roi, binning, exposure_s = _whole(spec, settings), settings.binning, settings.exposure_s
+    x0, y0 = roi.x * binning, roi.y * binning
+    light = np.zeros((roi.height * binning, roi.width * binning), np.float32)
+    add_stars(
+        light,
+        x0,
+        y0,
+        field.x,
+        field.y,
+        field.flux_e_per_s * exposure_s,
+        field.path,
+        world.sigma_px,
+        world.setup.optics.halo_share,
+        world.setup.optics.halo_width,
+    )
+    warmth = chip.dark_factor(spec, temp_c)
+    hot_x, hot_y = world.hot.x - x0, world.hot.y - y0
+    inside = (hot_x >= 0) & (hot_x < light.shape[1]) & (hot_y >= 0) & (hot_y < light.shape[0])
+    light[hot_y[inside], hot_x[inside]] += world.hot.e_per_s[inside] * (exposure_s * warmth)
+    base_e = (sky_e_per_s + spec.dark_e_per_s * warmth) * exposure_s
+    counts = np.empty(light.shape, np.uint16)
+    cumulative, guide = poisson_table(base_e)
+    gain = settings.gain or 0.0
+    digitise(
+        light,
+        x0,
+        y0,
+        spec.width_px,
+        base_e,
+        chip.read_noise_e(spec, gain),
+        spec.full_well_e,
+        chip.egain_e_per_adc(spec, gain),
+        (settings.offset or 0.0) * spec.bias_adc_per_offset,
+        2**spec.adc_bits - 1,
+        spec.noise,
+        noise_key,
+        cumulative,
+        guide,
+        NORMALS,
+        counts,
+    )
+    if settings.bits == 8:
+        return chip.bin_pixels((counts >> (spec.adc_bits - 8)).astype(np.uint8), binning)
+    counts <<= 16 - spec.adc_bits
+    return chip.bin_pixels(counts, binning)
+
+
+def _whole(spec: SensorSpec, settings: CameraSettings) -> Roi:
+    """The ROI, or the whole detector as one; binned px."""
+    return settings.roi or Roi(0, 0, spec.width_px // settings.binning, spec.height_px // settings.binning)
+
+
+def _setting(asked: float | None, limits: tuple[float, float], now: float | None) -> float | None:
+    """What hardware that takes whole numbers makes of a setting; None leaves it as it is."""
+    return now if asked is None else float(round(min(max(asked, limits[0]), limits[1])))
+
+
+SOFTWARE = f"starlatch {version('starlatch')}"
+
+
+def _open(url: DeviceUrl, context: DeviceContext) -> Camera:
+    url.check_options("seed", "world", "hang_after")
+    return SimulatedCamera(shared_world(url, context), int(url.number("hang_after", 0, 0, 1e9)))
+
+
+def _discover() -> Sequence[Listing]:
+    return [Listing("sim://", "simulated guide camera, 1280x960 px, 60 mm f/4 telescope")]
+
+
+DRIVER: Driver[Camera] = Driver(
+    summary="a simulated guide camera under a simulated sky (?seed= ?world= ?hang_after=)",
+    example="sim://?seed=1",
+    open=_open,
+    discover=_discover,
+)

@@ -1,0 +1,163 @@
+"""Where the telescope truly points: motors, backlash, and what the mount does wrong by itself.
+
+In: rates that are set on the axes at certain times. Out: pointing and pointing error at any time since.
+
+Axis coordinates are those of the pointing: RA (of hour angle) positive east, Dec positive north, arcsec. A telescope
+that points too far east sees its stars too far west, which a West pulse removes: the guider's signs.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+
+import numpy as np
+
+from acquisition.mount import Direction
+
+from .disturbance import Disturbance
+from .process import Floats
+from .setup import MountSpec
+from .streams import Subject, generator
+
+SIDEREAL_ARCSEC_PER_S = 15.041067
+HISTORY_S = 8000.0
+"""How far back a position can be asked for: longer than the longest exposure."""
+
+
+class Motor:
+    """A motor that runs at piecewise constant rate, and the axis that it drives through play.
+
+    The axis follows the motor as ``axis = min(max(axis, motor - play/2), motor + play/2)``.
+    """
+
+    def __init__(self, start_arcsec: float = 0.0, play_arcsec: float = 0.0) -> None:
+        self.play_arcsec = play_arcsec
+        self._times = [0.0]
+        self._motor = [start_arcsec]
+        self._axis = [start_arcsec]
+        self._rates = [0.0]
+
+    @property
+    def rate_arcsec_per_s(self) -> float:
+        return self._rates[-1]
+
+    def set_rate(self, now_s: float, arcsec_per_s: float) -> None:
+        """Run at this rate from now on; times may not go back."""
+        self._knot(now_s)
+        self._rates[-1] = arcsec_per_s
+
+    def jump(self, now_s: float, arcsec: float) -> None:
+        """Be somewhere else at once."""
+        self._knot(now_s)
+        self._motor[-1] = self._axis[-1] = arcsec
+
+    def at(self, times_s: Floats) -> Floats:
+        """Axis position at the given times, arcsec."""
+        times = np.asarray(self._times)
+        knot = np.maximum(np.searchsorted(times, times_s, side="right") - 1, 0)
+        motor = np.asarray(self._motor)[knot] + np.asarray(self._rates)[knot] * (times_s - times[knot])
+        half = self.play_arcsec / 2
+        return np.minimum(np.maximum(np.asarray(self._axis)[knot], motor - half), motor + half)
+
+    def _knot(self, now_s: float) -> None:
+        if now_s < self._times[-1]:
+            raise ValueError(f"motor asked to change at {now_s} s, but it already did at {self._times[-1]} s")
+        axis = float(self.at(np.array([now_s]))[0])
+        motor = self._motor[-1] + self._rates[-1] * (now_s - self._times[-1])
+        old = bisect_right(self._times, now_s - HISTORY_S) - 1
+        for history, value in (
+            (self._times, now_s),
+            (self._motor, motor),
+            (self._axis, axis),
+            (self._rates, self._rates[-1]),
+        ):
+            history.append(value)
+            if old > 0:
+                del history[:old]
+
+
+class Mechanics:
+    """The mount itself: four motors, and the state that every connection to it sees.
+
+    `aim` is where slews and tracking put the telescope, `guide` what pulses added.
+    """
+
+    def __init__(self, spec: MountSpec, seed: int, ra_deg: float, dec_deg: float) -> None:
+        self.spec = spec
+        self.disturbance = Disturbance(spec, seed)
+        self.aim_ra = Motor(ra_deg * 3600)
+        self.aim_dec = Motor(dec_deg * 3600)
+        self.guide_ra = Motor()
+        self.guide_dec = Motor(play_arcsec=spec.backlash_dec_arcsec)
+        self.target_arcsec = ra_deg * 3600, dec_deg * 3600
+        error = generator(seed, Subject.GUIDE_RATE).uniform(-spec.guide_rate_error, spec.guide_rate_error, 2)
+        self._true_guide_rates = spec.guide_rate_arcsec_per_s * (1 + error)
+        self.tracking = True
+        self.parked = False
+        self.slewing = False
+        self.pulsing: set[Motor] = set()
+        self.sync_offset_deg = 0.0, 0.0  # what the mount says minus where it was aimed
+
+    def guide_motor(self, direction: Direction) -> tuple[Motor, float]:
+        """The motor that a pulse runs, and its true signed rate, arcsec/s."""
+        if direction in (Direction.EAST, Direction.WEST):
+            sign = 1 if direction is Direction.EAST else -1
+            return self.guide_ra, sign * float(self._true_guide_rates[0])
+        sign = 1 if direction is Direction.NORTH else -1
+        return self.guide_dec, sign * float(self._true_guide_rates[1])
+
+    def track(self, now_s: float, on: bool) -> None:
+        """Follow the stars, or stand still: then the pointing runs east through them."""
+        self.tracking = on
+        self.aim_ra.set_rate(now_s, 0.0 if on else SIDEREAL_ARCSEC_PER_S)
+
+    def start_slew(self, now_s: float, turn_ra_deg: float, turn_dec_deg: float, duration_s: float) -> None:
+        """Drive both axes to a place that is so far away."""
+        now = np.array([now_s])
+        ra, dec = float(self.aim_ra.at(now)[0]), float(self.aim_dec.at(now)[0])
+        self.target_arcsec = ra + turn_ra_deg * 3600, dec + turn_dec_deg * 3600
+        self.slewing = True
+        if duration_s > 0:
+            self.aim_ra.set_rate(now_s, turn_ra_deg * 3600 / duration_s)
+            self.aim_dec.set_rate(now_s, turn_dec_deg * 3600 / duration_s)
+
+    def end_slew(self, now_s: float, arrived: bool) -> None:
+        """Stop both axes, exactly at the target when they arrived, and follow the stars."""
+        if arrived:
+            self.aim_ra.jump(now_s, self.target_arcsec[0])
+            self.aim_dec.jump(now_s, self.target_arcsec[1])
+        self.aim_dec.set_rate(now_s, 0.0)
+        self.track(now_s, True)
+        now = np.array([now_s])
+        self.target_arcsec = float(self.aim_ra.at(now)[0]), float(self.aim_dec.at(now)[0])
+        self.slewing = False
+
+    def pointing_deg(self, times_s: Floats) -> tuple[Floats, Floats]:
+        """True pointing (RA, Dec; ICRS degrees, RA not reduced to 0-360) at the given ascending times."""
+        ra, dec = self._errors(times_s)
+        return (self.aim_ra.at(times_s) + ra) / 3600, (self.aim_dec.at(times_s) + dec) / 3600
+
+    def error_arcsec(self, times_s: Floats) -> tuple[Floats, Floats]:
+        """True pointing minus the place that it was last told to point at, on the axes."""
+        ra, dec = self._errors(times_s)
+        return (
+            self.aim_ra.at(times_s) - self.target_arcsec[0] + ra,
+            self.aim_dec.at(times_s) - self.target_arcsec[1] + dec,
+        )
+
+    def _errors(self, times_s: Floats) -> tuple[Floats, Floats]:
+        ra, dec = self.disturbance.at(times_s)
+        return ra + self.guide_ra.at(times_s), dec + self.guide_dec.at(times_s)
+
+    def said_deg(self, now_s: float) -> tuple[float, float]:
+        """Where the mount believes to point."""
+        now = np.array([now_s])
+        ra = float(self.aim_ra.at(now)[0]) / 3600 + self.sync_offset_deg[0]
+        dec = float(self.aim_dec.at(now)[0]) / 3600 + self.sync_offset_deg[1]
+        return ra % 360.0, dec
+
+
+def shortest_turn_deg(start_deg: float, end_deg: float) -> float:
+    """Signed angle from one to the other, within ±180."""
+    return math.remainder(end_deg - start_deg, 360.0)

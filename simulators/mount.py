@@ -1,0 +1,196 @@
+"""``sim://``: an equatorial mount that moves the simulated world's telescope, on the event loop.
+
+In: guide pulses, coordinates. Out: motion of the world's `Mechanics`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from acquisition.devices import DeviceContext, DeviceUrl, Driver, Listing
+from acquisition.errors import DeviceBusy, DeviceError
+from acquisition.mount import (
+    Direction,
+    Mount,
+    MountInfo,
+    MountState,
+    PierSide,
+    check_coordinates,
+    check_pulse,
+)
+from acquisition.virtual_time import utc_now
+
+from .mechanics import shortest_turn_deg
+from .world import World, hour_angle_deg, shared_world
+
+
+class SimulatedMount:
+    """A German equatorial mount in a simulated world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._spec = world.setup.mount
+        self._mechanics = world.mechanics
+        self._connected = False
+        self._stopped = asyncio.Event()
+
+    @property
+    def info(self) -> MountInfo:
+        self._check_connected()
+        return MountInfo(
+            name=self._spec.name,
+            can_slew=True,
+            can_park=True,
+            parallel_pulses=True,
+            min_pulse_s=self._spec.min_pulse_s,
+            max_pulse_s=self._spec.max_pulse_s,
+        )
+
+    async def connect(self) -> None:
+        self._connected = True
+
+    async def close(self) -> None:
+        self._connected = False
+        self._end_motions()
+
+    async def state(self) -> MountState:
+        self._check_connected()
+        mechanics = self._mechanics
+        ra_deg, dec_deg = mechanics.said_deg(self.world.now_s())
+        west_of_meridian = hour_angle_deg(utc_now(), self.world.setup.site.lon_deg, ra_deg) > 0
+        return MountState(
+            ra_deg=ra_deg,
+            dec_deg=dec_deg,
+            pier_side=PierSide.EAST if west_of_meridian else PierSide.WEST,
+            tracking=mechanics.tracking,
+            slewing=mechanics.slewing,
+            parked=mechanics.parked,
+            ra_guide_rate_arcsec_per_s=self._spec.guide_rate_arcsec_per_s,
+            dec_guide_rate_arcsec_per_s=self._spec.guide_rate_arcsec_per_s,
+        )
+
+    async def pulse_guide(self, direction: Direction, duration_s: float) -> None:
+        check_pulse(duration_s, self.info)
+        self._check_free()
+        motor, rate = self._mechanics.guide_motor(direction)
+        if motor in self._mechanics.pulsing:
+            raise DeviceBusy(f"{self._spec.name} still guides on the axis of {direction.name}; wait for that pulse")
+        if duration_s < self._spec.min_pulse_s:
+            return
+        self._mechanics.pulsing.add(motor)
+        try:
+            if not await self._wait(self._spec.pulse_latency_s):
+                start_s = self.world.now_s()
+                motor.set_rate(start_s, rate)
+                try:
+                    await self._wait(duration_s)
+                finally:  # the mount itself ends a pulse in time, however late we hear of it
+                    motor.set_rate(min(self.world.now_s(), start_s + duration_s), 0.0)
+        finally:
+            self._mechanics.pulsing.discard(motor)
+
+    async def slew(self, ra_deg: float, dec_deg: float) -> None:
+        check_coordinates(ra_deg, dec_deg)
+        self._check_free()
+        await self._slew(ra_deg, dec_deg)
+
+    async def sync(self, ra_deg: float, dec_deg: float) -> None:
+        check_coordinates(ra_deg, dec_deg)
+        self._check_free()
+        mechanics = self._mechanics
+        said_ra, said_dec = mechanics.said_deg(self.world.now_s())
+        offset_ra, offset_dec = mechanics.sync_offset_deg
+        mechanics.sync_offset_deg = (
+            offset_ra + shortest_turn_deg(said_ra, ra_deg),
+            offset_dec + dec_deg - said_dec,
+        )
+
+    async def set_tracking(self, on: bool) -> None:
+        self._check_free()
+        self._mechanics.track(self.world.now_s(), on)
+
+    async def park(self) -> None:
+        self._check_connected()
+        if self._mechanics.parked:
+            return
+        self._check_free()
+        ra_deg, _ = self._mechanics.said_deg(self.world.now_s())
+        await self._slew(ra_deg, 90.0)
+        self._mechanics.track(self.world.now_s(), False)
+        self._mechanics.parked = True
+
+    async def unpark(self) -> None:
+        self._check_connected()
+        self._mechanics.parked = False
+
+    async def stop(self) -> None:
+        self._check_connected()
+        self._end_motions()
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _slew(self, ra_deg: float, dec_deg: float) -> None:
+        """Drive both axes to where the mount believes a place to be; wherever that ends is the new target."""
+        mechanics, world = self._mechanics, self.world
+        said_ra, said_dec = mechanics.said_deg(world.now_s())
+        turn_ra, turn_dec = shortest_turn_deg(said_ra, ra_deg), dec_deg - said_dec
+        duration_s = max(abs(turn_ra), abs(turn_dec)) / self._spec.slew_rate_deg_per_s
+        mechanics.start_slew(world.now_s(), turn_ra, turn_dec, duration_s)
+        arrived = False
+        try:
+            arrived = not await self._wait(duration_s)
+        finally:
+            mechanics.end_slew(world.now_s(), arrived)
+        if await self._wait(self._spec.settle_s) or not arrived:
+            raise DeviceError(f"{self._spec.name}: slew to RA {ra_deg:.4f} Dec {dec_deg:.4f} was stopped")
+
+    async def _wait(self, duration_s: float) -> bool:
+        """Wait; True when a stop came before."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(duration_s):
+                await self._stopped.wait()
+                return True
+        return False
+
+    def _end_motions(self) -> None:
+        """Wake every pulse and slew that waits, so that it ends itself."""
+        self._stopped.set()
+        self._stopped = asyncio.Event()
+
+    def _check_connected(self) -> None:
+        if not self._connected:
+            raise DeviceError(f"{self._spec.name} is not connected; use it as: async with open_mount(...) as mount")
+
+    def _check_free(self) -> None:
+        self._check_connected()
+        for busy, why in ((self._mechanics.slewing, "is slewing"), (self._mechanics.parked, "is parked")):
+            if busy:
+                raise DeviceBusy(f"{self._spec.name} {why}")
+
+
+def _open(url: DeviceUrl, context: DeviceContext) -> Mount:
+    url.check_options("seed", "world")
+    return SimulatedMount(shared_world(url, context))
+
+
+def _discover() -> Sequence[Listing]:
+    return [Listing("sim://", "simulated equatorial mount with worm error, drift and Dec backlash")]
+
+
+DRIVER: Driver[Mount] = Driver(
+    summary="the simulated camera's mount (?seed= ?world=)",
+    example="sim://?seed=1",
+    open=_open,
+    discover=_discover,
+)

@@ -1,0 +1,34 @@
+"""Random streams: one independent stream per subject, so that a change to one never touches another.
+
+In: the world's one seed. Out: numpy seed sequences and generators.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import numpy as np
+
+
+class Subject(enum.IntEnum):
+    """What is random; a number keeps its meaning for ever, or old seeds give new worlds."""
+
+    SKY = 0
+    WORM = 1
+    WANDER_RA = 2
+    WANDER_DEC = 3
+    GUIDE_RATE = 4
+    TILT_X = 5
+    TILT_Y = 6
+    PIXELS = 7  # what is fixed in the sensor
+    NOISE = 8  # of each frame
+
+
+def generator(seed: int, subject: Subject, *which: int) -> np.random.Generator:
+    """The generator of one subject, or of its part numbered `which`."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(subject, *which))))
+
+
+def key(seed: int, subject: Subject, *which: int) -> np.uint64:
+    """64 bits to key a counter-based generator with."""
+    return np.uint64(np.random.SeedSequence(seed, spawn_key=(subject, *which)).generate_state(1, np.uint64)[0])

@@ -286,9 +286,7 @@ class Guider:
         ra, dec = _Axis(self._settings.ra_law, scale), _Axis(self._settings.dec_law, scale)
         lock = _lock(first)
         began_s = self._now()
-        self._listen(
-            GuidingBegan(began_s, utc_now(), lock.x, lock.y, _hfd(first, lock.star_number), response, scale)
-        )
+        self._listen(GuidingBegan(began_s, utc_now(), lock.x, lock.y, _hfd(first, lock.star_number), response, scale))
         self._change(State.GUIDING, "calibrated" if self._settings.corrections else "corrections are off")
         frame = 0
         settling: SettleState | None = None
@@ -310,9 +308,7 @@ class Guider:
                     distance = None
                     await self._lost(found, frame, response, ra, dec)
                 else:
-                    distance = await self._step(
-                        found, frame, lock, response, scale, ra, dec, settling is not None
-                    )
+                    distance = await self._step(found, frame, lock, response, scale, ra, dec, settling is not None)
                 if settling is not None:
                     settling = self._settle(settling, distance, ra, dec)
         finally:

@@ -1,0 +1,107 @@
+"""``starlatch guide``: the main job.
+
+In: options and a config file. Out: a guided telescope, a live view, and a folder with log, report and plot.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from acquisition.cli.durations import Duration, format_duration
+from acquisition.errors import LibraryNotFound
+
+if TYPE_CHECKING:
+    from acquisition.config import Config
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Config file (TOML).")
+@click.option("--camera", "camera_url", metavar="URL", help="Guide camera [default: sim://].")
+@click.option("--mount", "mount_url", metavar="URL", help="Mount [default: sim://].")
+@click.option("--exposure", "exposure_s", type=Duration(), metavar="T", help="Exposure time [default: 2s].")
+@click.option(
+    "--duration", "duration_s", type=Duration(), metavar="T",
+    help="How long to guide, after the calibration, e.g. 10m [default: until Ctrl-C].",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything random.")
+@click.option("--virtual-time", is_flag=True, help="Jump over all waits (simulated devices only).")
+@click.option("--corrections/--no-corrections", default=True, help="Send guide pulses, or only measure.")
+@click.option("--report", "report_file", type=click.Path(path_type=Path), help="Write the report (JSON) here, too.")
+@click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Write the plot here, too.")
+@click.option("--frames-dir", type=click.Path(path_type=Path, file_okay=False), help="Save every frame here.")
+@click.option(
+    "--output", "output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Folder of this run [default: a new one, below starlatch's folder for logs].",
+)  # fmt: skip
+def command(
+    config_file: Path | None, camera_url: str | None, mount_url: str | None, exposure_s: float | None,
+    duration_s: float | None, seed: int, virtual_time: bool, corrections: bool, report_file: Path | None,
+    plot_file: Path | None, frames_dir: Path | None, output: Path | None,
+) -> int:  # fmt: skip
+    """Guide a telescope: choose stars, calibrate the mount, keep the stars in place.
+
+    Without options it guides a simulated telescope in real time, until Ctrl-C.
+
+    \b
+    Examples:
+      starlatch guide --duration 2m
+      starlatch guide --duration 1h --virtual-time --seed 1 --report a.json
+      starlatch guide --config observatory.toml --frames-dir tonight
+    """
+    from rich.console import Console
+
+    from acquisition.cli.live import Lines, Screen, View
+    from acquisition.cli.running import run
+    from acquisition.config import Config, load_config
+    from acquisition.guiding.plot import check_plotting, plot_run, summary_lines
+    from acquisition.session import GuideOptions, guide, new_run_directory, write_report
+
+    config = load_config(config_file) if config_file is not None else Config()
+    config = _override(config, camera_url, mount_url, exposure_s)
+    if virtual_time and not (config.camera.url.startswith(("sim:", "replay:")) and config.mount.url.startswith("sim:")):
+        raise click.UsageError(
+            f"--virtual-time is for simulated devices; camera is {config.camera.url}, mount is {config.mount.url}; "
+            "allowed: sim:// and replay:// cameras, sim:// mounts"
+        )
+    if plot_file is not None:
+        check_plotting()
+    directory = output or new_run_directory()
+    title = f"starlatch guide   {config.camera.url}   {config.mount.url}"
+    view: View = Screen(Console(), title, duration_s) if sys.stdout.isatty() else Lines()
+    options = GuideOptions(directory, duration_s, seed, corrections, frames_dir)
+    with view:
+        outcome = run(guide(config, options, view.listen), virtual_time=virtual_time)
+    write_report(outcome.report, directory / "report.json")
+    if report_file is not None:
+        write_report(outcome.report, report_file)
+    click.echo(f"\n{outcome.report['ended']} after {format_duration(outcome.report['simulated_s'])}")
+    for line in summary_lines(outcome.statistics):
+        click.echo(f"  {line}")
+    if isinstance(view, Screen):
+        view.show_graph()
+    click.echo(f"log     {directory / 'guidelog.txt'}\nreport  {report_file or directory / 'report.json'}")
+    try:
+        for path in {directory / "plot.png", plot_file or directory / "plot.png"}:
+            plot_run(outcome.history, outcome.statistics, path, title)
+        click.echo(f"plot    {plot_file or directory / 'plot.png'}")
+    except LibraryNotFound as error:
+        click.echo(f"plot    none: {error}")
+    if outcome.error is not None:
+        raise outcome.error
+    return 0
+
+
+def _override(config: Config, camera_url: str | None, mount_url: str | None, exposure_s: float | None) -> Config:
+    """The config with what the command line says."""
+    camera = {"url": camera_url, "exposure_s": exposure_s}
+    given = {key: value for key, value in camera.items() if value is not None}
+    return config.model_copy(
+        update={
+            "camera": config.camera.model_copy(update=given),
+            "mount": config.mount if mount_url is None else config.mount.model_copy(update={"url": mount_url}),
+        }
+    )

@@ -1,0 +1,90 @@
+"""A picture of a guiding run.
+
+In: its `History` and statistics. Out: a PNG (or whatever the file's name ends in that matplotlib knows).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from acquisition.errors import LibraryNotFound
+from acquisition.guiding.history import History
+from acquisition.guiding.statistics import GuidingStatistics
+
+RA_COLOUR, DEC_COLOUR = "#3b7dd8", "#d8573b"
+
+
+def check_plotting() -> None:
+    """Raise `LibraryNotFound`, saying what to install, when pictures cannot be made."""
+    try:
+        import matplotlib  # noqa: F401  # only whether it is there
+    except ModuleNotFoundError:
+        raise LibraryNotFound("plots need matplotlib: pip install 'starlatch[plot]'") from None
+
+
+def plot_run(history: History, statistics: GuidingStatistics, path: Path, title: str) -> None:
+    """Displacements, pulses and SNR against time, and the scatter on the mount's axes.
+
+    Raises
+    ------
+    LibraryNotFound
+        Without matplotlib.
+    """
+    check_plotting()
+    from matplotlib.figure import Figure
+
+    scale, unit = (history.scale_arcsec, '"') if history.scale_arcsec else (1.0, " px")
+    points = list(history.points)
+    seen = [point for point in points if point.ra_px is not None and point.dec_px is not None]
+    t = [point.t_s / 60 for point in seen]
+    ra = [(point.ra_px or 0.0) * scale for point in seen]
+    dec = [(point.dec_px or 0.0) * scale for point in seen]
+    figure = Figure(figsize=(12, 7), layout="constrained")
+    grid = figure.add_gridspec(3, 4, height_ratios=(3, 1.2, 1.2))
+    top = figure.add_subplot(grid[0, :3])
+    pulses = figure.add_subplot(grid[1, :3], sharex=top)
+    snr = figure.add_subplot(grid[2, :3], sharex=top)
+    scatter = figure.add_subplot(grid[0, 3])
+    text = figure.add_subplot(grid[1:, 3])
+
+    top.axhline(0, color="0.7", lw=0.8)
+    top.plot(t, ra, color=RA_COLOUR, lw=1, label="RA")
+    top.plot(t, dec, color=DEC_COLOUR, lw=1, label="Dec")
+    for lost in (point.t_s / 60 for point in points if point.ra_px is None):
+        top.axvline(lost, color="0.8", lw=1)
+    for dither in history.dithers:
+        top.axvline(dither / 60, color="goldenrod", lw=1, ls=":")
+    top.set_ylabel(f"star minus lock ({'arcsec' if unit == chr(34) else 'px'})")
+    top.legend(loc="upper right", ncols=2, frameon=False)
+    times = [point.t_s / 60 for point in points]
+    width = 0.8 * (times[-1] - times[0]) / len(times) if len(times) > 1 else 0.02
+    pulses.axhline(0, color="0.7", lw=0.8)
+    pulses.bar(times, [point.ra_pulse_s for point in points], width, color=RA_COLOUR)
+    pulses.bar(times, [point.dec_pulse_s for point in points], width, color=DEC_COLOUR, alpha=0.7)
+    pulses.set_ylabel("pulse (s)\nW, S up")
+    snr.plot(t, [point.snr for point in seen], color="0.35", lw=1)
+    snr.set_ylabel("SNR of the\nbest star")
+    snr.set_ylim(bottom=0)
+    snr.set_xlabel("minutes of guiding")
+    scatter.axhline(0, color="0.7", lw=0.8)
+    scatter.axvline(0, color="0.7", lw=0.8)
+    scatter.plot(ra, dec, ".", color="0.25", ms=3, alpha=0.6)
+    reach = max([abs(value) for value in (*ra, *dec)], default=1.0) * 1.1 or 1.0
+    scatter.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="RA", ylabel="Dec")
+    text.axis("off")
+    text.text(0, 1, "\n".join(summary_lines(statistics)), va="top", family="monospace", fontsize=9)
+    figure.suptitle(title)
+    figure.savefig(path, dpi=110)
+
+
+def summary_lines(statistics: GuidingStatistics) -> list[str]:
+    """The figures that a user wants at the end, a line each."""
+    lines = [f"frames {statistics.frames}, lost {statistics.lost_frames}, pulses {statistics.pulses}"]
+    rows = [("RMS px", statistics.rms_px), ('RMS "', statistics.rms_arcsec), ('true "', statistics.true_rms_arcsec)]
+    known = [(name, rms) for name, rms in rows if rms is not None]
+    if known:
+        lines.append(f"{'':8}{'RA':>7}{'Dec':>7}{'total':>7}")
+        lines += [f"{name:8}{rms.ra:7.2f}{rms.dec:7.2f}{rms.total:7.2f}" for name, rms in known]
+    if statistics.limited_pulses:
+        lines.append(f"{statistics.limited_pulses} pulses were cut at the longest allowed")
+    return lines

@@ -1,0 +1,178 @@
+"""One guiding run: opens the devices, ties chain, guider, log and report together, and closes everything.
+
+In: a `Config` and how to run it. Out: files in a folder, and the report as a dict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from acquisition.config import Config
+from acquisition.devices import DeviceContext, open_camera, open_mount
+from acquisition.errors import GuidingError, StarlatchError
+from acquisition.guidelog import GuideLogWriter
+from acquisition.guiding.events import Event, Listener
+from acquisition.guiding.guider import Guider
+from acquisition.guiding.history import History
+from acquisition.guiding.log import GuideLog
+from acquisition.guiding.report import report
+from acquisition.guiding.statistics import GuidingStatistics
+from acquisition.images import ImageProcessor, Pipeline
+from acquisition.images.processors.exptime import StarExpTimeEstimator
+from acquisition.images.processors.offsets import GuideStarOffsets, RaDecFromPixels
+from acquisition.recording.frames import RecordFrames
+from acquisition.virtual_time import VirtualTimeLoop, utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class GuideOptions:
+    """How to run, beside the config.
+
+    Parameters
+    ----------
+    directory : Path
+        Gets ``guidelog.txt``; made if missing.
+    duration_s : float or None
+        Of guiding, after the calibration; None: until cancelled.
+    seed : int
+        Of everything random: dithers, and the simulator where there is one.
+    corrections : bool
+        False: calibrate and measure, but send no guide pulses.
+    frames_directory : Path or None
+        Where to save every frame.
+    """
+
+    directory: Path
+    duration_s: float | None = None
+    seed: int = 0
+    corrections: bool = True
+    frames_directory: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuideOutcome:
+    """How a run went: the report, what a graph needs, and the error that ended it early, if one did."""
+
+    report: dict[str, Any]
+    history: History
+    statistics: GuidingStatistics
+    error: StarlatchError | None = None
+
+
+async def guide(config: Config, options: GuideOptions, listen: Listener) -> GuideOutcome:
+    """Run the guider to its end; cancelling ends it in order and still gives the outcome.
+
+    Parameters
+    ----------
+    config : Config
+    options : GuideOptions
+    listen : callable
+        Gets every event of the guider.
+
+    Raises
+    ------
+    StarlatchError
+        When the devices cannot be opened or set up. (What ends guiding later is in the outcome.)
+    """
+    settings = config.guider_settings(corrections=options.corrections)
+    context = DeviceContext(seed=options.seed)
+    statistics, history = GuidingStatistics(), History()
+    wall_began_s = time.perf_counter()
+    error: StarlatchError | None = None
+    ended = "duration reached"
+    async with contextlib.AsyncExitStack() as stack:
+        camera = await stack.enter_async_context(open_camera(config.camera.url, context))
+        mount = await stack.enter_async_context(open_mount(config.mount.url, context))
+        accepted = await camera.configure(config.camera.settings())
+        recorder = None
+        if options.frames_directory is not None:
+            recorder = await stack.enter_async_context(RecordFrames(options.frames_directory))
+        options.directory.mkdir(parents=True, exist_ok=True)
+        stream = stack.enter_context((options.directory / "guidelog.txt").open("w", encoding="utf-8"))
+        writer = GuideLogWriter(stream, version("starlatch"), utc_now())
+        log = GuideLog(writer, camera.info, accepted.settings, mount.info.name, settings)
+        stack.callback(lambda: writer.end(utc_now()))
+        began_s = asyncio.get_running_loop().time()
+
+        def tell(event: Event) -> None:
+            for listener in (statistics.listen, history.listen, log.listen, listen):
+                listener(event)
+
+        guider = Guider(camera, mount, guiding_chain(config, recorder), settings, tell, options.seed)
+        try:
+            await guider.run(options.duration_s)
+        except asyncio.CancelledError:
+            ended = "interrupted"
+            task = asyncio.current_task()
+            assert task is not None
+            task.uncancel()  # this was the order to end, and it is obeyed
+        except GuidingError as failure:
+            ended, error = str(failure), failure
+        simulated_s = asyncio.get_running_loop().time() - began_s
+    virtual = isinstance(asyncio.get_running_loop(), VirtualTimeLoop)
+    result = {
+        "starlatch": version("starlatch"),
+        "camera": config.camera.url,
+        "mount": config.mount.url,
+        "seed": options.seed,
+        "corrections": options.corrections,
+        "ra_law": settings.ra_law.name,
+        "dec_law": settings.dec_law.name,
+        "exposure_s": accepted.settings.exposure_s,
+        "ended": ended,
+        **report(statistics, guider.response),
+        "frames_not_saved": None if recorder is None else recorder.dropped,
+        "virtual_time": virtual,
+        "simulated_s": round(simulated_s, 6),
+        "wall_s": round(time.perf_counter() - wall_began_s, 3),
+    }
+    return GuideOutcome(result, history, statistics, error)
+
+
+def guiding_chain(config: Config, recorder: ImageProcessor | None = None) -> Pipeline:
+    """The processors of a guiding run: star offsets, offsets on the sky, next exposure time."""
+    steps: list[ImageProcessor] = [] if recorder is None else [recorder]
+    steps += [
+        GuideStarOffsets(max_stars=config.guiding.max_stars),
+        RaDecFromPixels(on_error="ignore"),
+        StarExpTimeEstimator(on_error="ignore"),
+    ]
+    return Pipeline(steps=steps)
+
+
+def new_run_directory() -> Path:
+    """A folder for a run that nobody else has: below the user's folder for logs, named by the time (UTC)."""
+    import platformdirs
+
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
+    parent = platformdirs.user_log_path("starlatch", appauthor=False) / "guide"
+    for suffix in ("", *(f"-{number}" for number in range(2, 1000))):
+        directory = parent / f"{stamp}{suffix}"
+        with contextlib.suppress(FileExistsError):
+            directory.mkdir(parents=True)
+            return directory
+    raise FileExistsError(f"{parent}: no free name for a run at {stamp}")
+
+
+def write_report(values: dict[str, Any], path: Path) -> None:
+    """Write a report as JSON; the file appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    try:
+        with partial.open("w", encoding="utf-8") as stream:
+            json.dump(values, stream, indent=2, allow_nan=False)
+            stream.write("\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

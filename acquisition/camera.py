@@ -1,7 +1,7 @@
 """The camera contracts: `Camera`, what the suite uses (async), and `Sensor`, what a driver's author writes (blocking).
 
 In: `CameraSettings`. Out: `Image` objects whose facts say everything the camera knows of the frame.
-`device_thread.ThreadedCamera` turns a `Sensor` into a `Camera`; a simulator that lives on the event loop implements
+`threaded_camera.ThreadedCamera` turns a `Sensor` into a `Camera`; a simulator that lives on the event loop implements
 `Camera` itself.
 """
 
@@ -212,7 +212,7 @@ class Sensor(Protocol):
         """Open the device, change nothing."""
 
     def close(self) -> None:
-        """Stop everything and let the device go."""
+        """Stop everything and let the device go; harmless when it is not open."""
 
     def configure(self, settings: CameraSettings) -> CameraSettings:
         """Apply, read back, and return what the hardware accepted (never None where the device knows a value)."""
@@ -240,6 +240,13 @@ class Sensor(Protocol):
 
     def facts(self) -> FrameFacts:
         """What this device knows of its frames beyond settings and time (e-/ADU, read noise, DATAMAX ...)."""
+
+
+def frame_shape(settings: CameraSettings, info: CameraInfo) -> tuple[int, int]:
+    """[y, x] of the frames that these settings give, binned px."""
+    if settings.roi is not None:
+        return settings.roi.height, settings.roi.width
+    return info.height_px // settings.binning, info.width_px // settings.binning
 
 
 def check_settings(settings: CameraSettings, info: CameraInfo) -> None:

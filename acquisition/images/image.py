@@ -1,0 +1,503 @@
+"""`Image`: the pixels of a frame and everything known of them.
+
+In: a camera's array and facts, a FITS file, or parts made by hand. Out: the parts, FITS, CCDData, JPEG. What makes it
+cheap for a camera: nothing is copied, and no FITS header exists before somebody asks for one.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acquisition.errors import ImageError
+
+from .facts import FrameFacts
+
+if TYPE_CHECKING:  # astropy takes half a second to import, and the camera path needs none of it
+    from astropy.io.fits import Header
+    from astropy.nddata import CCDData
+    from astropy.table import Table
+
+    from .filenames import FilenameFormatter
+    from .fits import FitsParts
+
+T = TypeVar("T")
+
+
+class _Same:
+    """Stands for an argument that was not given, where None means "clear it"."""
+
+
+_SAME = _Same()
+
+
+class Image:
+    """The pixels of a frame, what is known of them, and what processors found in them.
+
+    Parameters
+    ----------
+    data : array, optional
+        Pixels, [y, x]; colour is [3, y, x]. Shared, not copied; any dtype.
+    header : astropy.io.fits.Header, optional
+        Copied.
+    mask : array, optional
+        Nonzero where a pixel must not be used. Copied.
+    uncertainty : array, optional
+        Standard deviation of each pixel, in the unit of `data`. Copied.
+    catalog : astropy.table.Table, optional
+        Sources; columns ``x``, ``y`` are 1-based. Copied.
+    raw : array, optional
+        The pixels before calibration. Copied.
+    meta : dict, optional
+        What processors learned, by class (see `set_meta`). Copied deeply; not written to FITS.
+    frames : astropy.table.Table, optional
+        For a cube of frames, one row a frame. Copied.
+    *args, **kwargs
+        Ignored, so that a subclass may pass on what it was given.
+
+    Notes
+    -----
+    NAXIS1, NAXIS2 (and NAXIS3) of the header are set to the shape of `data` here and when an image is copied or
+    derived; setting `data` or `header` later leaves them alone. Writing always writes the true ones.
+
+    Every part has a property that raises `ImageError` when the part is absent, ``safe_...`` that is None then, and a
+    setter that takes a value as it is, without copying; None clears it.
+    """
+
+    def __init__(
+        self,
+        data: NDArray[Any] | None = None,
+        header: Header | None = None,
+        mask: NDArray[Any] | None = None,
+        uncertainty: NDArray[Any] | None = None,
+        catalog: Table | None = None,
+        raw: NDArray[Any] | None = None,
+        meta: dict[Any, Any] | None = None,
+        frames: Table | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        self._data = data
+        self._mask = None if mask is None else mask.copy()
+        self._uncertainty = None if uncertainty is None else uncertainty.copy()
+        self._catalog = None if catalog is None else catalog.copy()
+        self._raw = None if raw is None else raw.copy()
+        self._frames = None if frames is None else frames.copy()
+        self._meta: dict[Any, Any] = {} if meta is None else copy.deepcopy(meta)
+        self._begin(_shape(data), None if header is None else header.copy(), FrameFacts() if header is None else None)
+
+    def _begin(self, shape: tuple[int, ...], pristine: Header | None, facts: FrameFacts | None) -> None:
+        """Set what the header comes from; at least one of `pristine` and `facts` is given."""
+        self._shape = shape  # that the header's NAXIS cards will state
+        self._pristine = pristine  # the header that nobody outside has seen or will see: never changed, so shared
+        self._facts = facts  # what the pristine header says
+        self._header: Header | None = None  # the one that was handed out
+        self._handed_out = False  # from then on, the header is the authority and `_facts` is history
+
+    @classmethod
+    def from_camera(cls, data: NDArray[Any], facts: FrameFacts) -> Self:
+        """A frame as a camera delivers it; costs microseconds.
+
+        Parameters
+        ----------
+        data : array
+            Pixels, [y, x]. Taken as it is and marked read-only: it is both `data` and `raw` of the image, so nothing
+            may write to it. Whoever wants to change pixels assigns a new array to `data`.
+        facts : FrameFacts
+            What the camera knows; the header is made from them when somebody asks for it.
+        """
+        image = cls.__new__(cls)
+        Image.__init__(image)
+        data.flags.writeable = False
+        image._data = image._raw = data
+        image._begin(data.shape, None, facts)
+        return image
+
+    # --- copies -----------------------------------------------------------------------------------------------------
+
+    def derive(
+        self,
+        *,
+        data: NDArray[Any] | None | _Same = _SAME,
+        header: Header | None | _Same = _SAME,
+        mask: NDArray[Any] | None | _Same = _SAME,
+        uncertainty: NDArray[Any] | None | _Same = _SAME,
+        catalog: Table | None | _Same = _SAME,
+        raw: NDArray[Any] | None | _Same = _SAME,
+        meta: dict[Any, Any] | None | _Same = _SAME,
+        frames: Table | None | _Same = _SAME,
+    ) -> Self:
+        """A new image with some parts replaced, which shares all others: how a processor makes its output.
+
+        A part that is given is taken as it is, without copying; None clears it. Assigning to a part of either image,
+        setting its meta and editing its header never reach the other; writing into a shared array or table does.
+
+        The header is copied at once if it was ever handed out (somebody may hold it and edit it), with NAXIS cards
+        following `data`. Otherwise nobody can edit it, and both images share what it will be made from.
+        """
+        new = type(self).__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        new._meta = dict(self._meta)
+        parts = {"_mask": mask, "_uncertainty": uncertainty, "_catalog": catalog, "_raw": raw, "_frames": frames}
+        for name, part in parts.items():
+            if not isinstance(part, _Same):
+                setattr(new, name, part)
+        if not isinstance(meta, _Same):
+            new._meta = {} if meta is None else dict(meta)
+        if not isinstance(data, _Same):
+            new._data = data
+        new._shape = _shape(new._data)
+        if not isinstance(header, _Same):
+            new.header = header
+        elif new._header is not None:
+            new._header = _with_shape(new._header, new._shape)
+        return new
+
+    def copy(self) -> Self:
+        """An independent image, but for the pixels of `data`, which are shared.
+
+        Header, mask, uncertainty, raw, catalog, frames and meta (deeply) are copied. Where `raw` is the very array
+        `data` (a camera's frame, read-only), it stays that in the copy.
+        """
+        new = self.derive()
+        new._mask = None if self._mask is None else self._mask.copy()
+        new._uncertainty = None if self._uncertainty is None else self._uncertainty.copy()
+        new._catalog = None if self._catalog is None else self._catalog.copy()
+        new._frames = None if self._frames is None else self._frames.copy()
+        new._meta = copy.deepcopy(self._meta)
+        if self._raw is not None and self._raw is not self._data:
+            new._raw = self._raw.copy()
+        return new
+
+    def __copy__(self) -> Self:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """An image that shares nothing with this one, nor its `raw` with its `data`: every array may be written to."""
+        memo = {} if memo is None else memo
+        new = type(self).__new__(type(self))
+        memo[id(self)] = new
+        for name, value in self.__dict__.items():
+            if name == "_raw" and value is not None:
+                value = value.copy()
+            new.__dict__[name] = copy.deepcopy(value, memo)
+        return new
+
+    def __truediv__(self, other: Image) -> Self:
+        """Divide the pixels; everything else is a copy of the dividend's.
+
+        Raises
+        ------
+        ValueError
+            If either image has no data.
+        """
+        if self._data is None or other._data is None:
+            raise ValueError("one of the images to divide has no data")
+        new = self.copy()
+        new._data = np.true_divide(self._data, other._data)
+        return new
+
+    # --- files ------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_file(cls, filename: Any) -> Self:
+        """Read a FITS file, compressed or not; see `acquisition.images.fits` for what is read from where.
+
+        The arrays are writable and do not depend on the file. Only where the file says that `raw` is `data` (a
+        camera's frame) they are one read-only array, as they were when it was written.
+
+        Raises
+        ------
+        FileNotFoundError
+        OSError
+            If it is not FITS, or damaged or incomplete; the message names the file and says what is wrong.
+        ValueError
+            If it is FITS but has no image.
+        """
+        from . import fits
+
+        return cls._from_parts(fits.read_file(filename))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read FITS from memory; otherwise like `from_file`."""
+        from . import fits
+
+        return cls._from_parts(fits.read_bytes(data))
+
+    @classmethod
+    def _from_parts(cls, parts: FitsParts) -> Self:
+        image = cls()
+        image._data = parts.data
+        image._mask = parts.mask
+        image._uncertainty = parts.uncertainty
+        image._catalog = parts.catalog
+        image._raw = parts.raw
+        image._frames = parts.frames
+        image._begin(_shape(parts.data), parts.header, None)
+        return image
+
+    def writeto(self, f: Any, *args: Any, **kwargs: Any) -> None:
+        """Write as FITS; meta is not written.
+
+        A file appears under its name only when it is complete and on the disk.
+
+        Parameters
+        ----------
+        f : str, path or file object
+        *args, **kwargs
+            output_verify, overwrite, checksum: as of `astropy.io.fits.HDUList.writeto`.
+
+        Raises
+        ------
+        ImageError
+            If there is no data.
+        OSError
+            If the file exists and `overwrite` is not set, or cannot be written.
+        ValueError
+            If FITS cannot hold a part (complex pixels, objects in a catalog).
+        """
+        from . import fits
+
+        fits.write(self._parts(), f, *args, **kwargs)
+
+    def to_bytes(self) -> bytes:
+        """The image as FITS in memory; otherwise like `writeto`."""
+        with io.BytesIO() as stream:
+            self.writeto(stream)
+            return stream.getvalue()
+
+    def write_catalog(self, f: Any, *args: Any, **kwargs: Any) -> None:
+        """Write the catalog alone as FITS (nothing without one); arguments as for `writeto`."""
+        from . import fits
+
+        if self._catalog is not None:
+            fits.write_catalog(self._catalog, f, *args, **kwargs)
+
+    def _parts(self) -> FitsParts:
+        from .fits import FitsParts
+
+        return FitsParts(
+            data=self.data,
+            header=self._read_header(),
+            mask=self._mask,
+            uncertainty=self._uncertainty,
+            catalog=self._catalog,
+            raw=self._raw,
+            frames=self._frames,
+        )
+
+    def format_filename(self, formatter: FilenameFormatter) -> str:
+        """Make a filename from the header, and store it there as FNAME."""
+        name = formatter(self.header)
+        self.header["FNAME"] = name
+        return name
+
+    # --- facts and header -------------------------------------------------------------------------------------------
+
+    @property
+    def facts(self) -> FrameFacts:
+        """What is known of the frame, typed.
+
+        As long as nobody has asked for the header, these are the camera's own facts (or, for an image that came with
+        a header, that header's, read once). Once it was handed out, the header is the authority and is read at every
+        call; only what has no keyword (`start_loop_s`) stays as the camera said.
+        """
+        if self._facts is None:
+            from .header import facts_from_header
+
+            assert self._pristine is not None
+            self._facts = facts_from_header(self._pristine)
+        if not self._handed_out:
+            return self._facts
+        if self._header is None:
+            return FrameFacts(start_loop_s=self._facts.start_loop_s)
+        from .header import facts_from_header
+
+        return replace(facts_from_header(self._header), start_loop_s=self._facts.start_loop_s)
+
+    @property
+    def header(self) -> Header:
+        """The FITS header, built from the facts when it is first asked for."""
+        header = self.safe_header
+        if header is None:
+            raise ImageError("image has no header")
+        return header
+
+    @header.setter
+    def header(self, value: Header | None) -> None:
+        self._header = value
+        self._handed_out = True
+
+    @property
+    def safe_header(self) -> Header | None:
+        if not self._handed_out:
+            self._header = _with_shape(self._pristine_header(), self._shape)
+            self._handed_out = True
+        return self._header
+
+    def _pristine_header(self) -> Header:
+        if self._pristine is None:
+            from .header import facts_to_header
+
+            assert self._facts is not None
+            self._pristine = facts_to_header(self._facts, self._shape)
+        return self._pristine
+
+    def _read_header(self) -> Header:
+        """The header for reading only, without handing it out; empty when there is none."""
+        if not self._handed_out:
+            return self._pristine_header()
+        if self._header is None:
+            from astropy.io.fits import Header
+
+            return Header()
+        return self._header
+
+    # --- parts ------------------------------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> NDArray[Any]:
+        """Pixels, [y, x] or [3, y, x]."""
+        return _present(self._data, "data")
+
+    @data.setter
+    def data(self, value: NDArray[Any] | None) -> None:
+        self._data = value
+
+    @property
+    def safe_data(self) -> NDArray[Any] | None:
+        return self._data
+
+    @property
+    def mask(self) -> NDArray[Any]:
+        """Nonzero where a pixel must not be used."""
+        return _present(self._mask, "mask")
+
+    @mask.setter
+    def mask(self, value: NDArray[Any] | None) -> None:
+        self._mask = value
+
+    @property
+    def safe_mask(self) -> NDArray[Any] | None:
+        return self._mask
+
+    @property
+    def uncertainty(self) -> NDArray[Any]:
+        """Standard deviation of each pixel, in the unit of `data`."""
+        return _present(self._uncertainty, "uncertainty")
+
+    @uncertainty.setter
+    def uncertainty(self, value: NDArray[Any] | None) -> None:
+        self._uncertainty = value
+
+    @property
+    def safe_uncertainty(self) -> NDArray[Any] | None:
+        return self._uncertainty
+
+    @property
+    def catalog(self) -> Table:
+        """Sources; columns ``x``, ``y`` are 1-based."""
+        return _present(self._catalog, "catalog")
+
+    @catalog.setter
+    def catalog(self, value: Table | None) -> None:
+        self._catalog = value
+
+    @property
+    def safe_catalog(self) -> Table | None:
+        return self._catalog
+
+    @property
+    def raw(self) -> NDArray[Any]:
+        """The pixels before calibration; of a camera's fresh frame, the very array `data`."""
+        return _present(self._raw, "raw data")
+
+    @raw.setter
+    def raw(self, value: NDArray[Any] | None) -> None:
+        self._raw = value
+
+    @property
+    def safe_raw(self) -> NDArray[Any] | None:
+        return self._raw
+
+    @property
+    def frames(self) -> Table:
+        """For a cube of frames, one row a frame."""
+        return _present(self._frames, "frames table")
+
+    @frames.setter
+    def frames(self, value: Table | None) -> None:
+        self._frames = value
+
+    @property
+    def safe_frames(self) -> Table | None:
+        return self._frames
+
+    # --- meta -------------------------------------------------------------------------------------------------------
+
+    @property
+    def meta(self) -> dict[Any, Any]:
+        """What processors learned: objects under their class; other keys are free to use."""
+        return self._meta
+
+    @meta.setter
+    def meta(self, value: dict[Any, Any] | None) -> None:
+        self._meta = {} if value is None else value
+
+    def set_meta(self, meta: Any) -> None:
+        """Store an object under its class, in place of an earlier one."""
+        self._meta[meta.__class__] = meta
+
+    def has_meta(self, meta_class: type[Any]) -> bool:
+        """Whether something is stored under exactly this class."""
+        return meta_class in self._meta
+
+    def get_meta(self, meta_class: type[T]) -> T:
+        """The object stored under exactly this class.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or what is stored there is of another class.
+        """
+        if meta_class not in self._meta:
+            raise ValueError(f"image has no {meta_class.__name__}")
+        value = self._meta[meta_class]
+        if not isinstance(value, meta_class):
+            raise ValueError(f"what is stored under {meta_class.__name__} is a {type(value).__name__}")
+        return value
+
+    @overload
+    def get_meta_safe(self, meta_class: type[T]) -> T | None: ...
+    @overload
+    def get_meta_safe(self, meta_class: type[T], default: T) -> T: ...
+    @overload
+    def get_meta_safe(self, meta_class: type[T], default: None) -> T | None: ...
+    def get_meta_safe(self, meta_class: type[T], default: T | None = None) -> T | None:
+        """Like `get_meta`, with a default instead of an exception."""
+        value = self._meta.get(meta_class)
+        return value if isinstance(value, meta_class) else default
+
+
+def _present(part: T | None, name: str) -> T:
+    if part is None:
+        raise ImageError(f"image has no {name}")
+    return part
+
+
+def _shape(data: NDArray[Any] | None) -> tuple[int, ...]:
+    return () if data is None else data.shape
+
+
+def _with_shape(header: Header, shape: tuple[int, ...]) -> Header:
+    from .header import set_naxis
+
+    header = header.copy()
+    set_naxis(header, shape)
+    return header

@@ -100,7 +100,7 @@ class Image:
         self._handed_out = False  # from then on, the header is the authority and `_facts` is history
 
     @classmethod
-    def from_camera(cls, data: NDArray[Any], facts: FrameFacts) -> Self:
+    def from_camera(cls, data: NDArray[Any], facts: FrameFacts, header: Header | None = None) -> Self:
         """A frame as a camera delivers it; costs microseconds.
 
         Parameters
@@ -110,12 +110,14 @@ class Image:
             may write to it. Whoever wants to change pixels assigns a new array to `data`.
         facts : FrameFacts
             What the camera knows; the header is made from them when somebody asks for it.
+        header : Header, optional
+            Given by a camera that has one already (it plays back a file): it states the facts and more. Copied.
         """
         image = cls.__new__(cls)
         Image.__init__(image)
         data.flags.writeable = False
         image._data = image._raw = data
-        image._begin(data.shape, None, facts)
+        image._begin(data.shape, None if header is None else header.copy(), facts)
         return image
 
     # --- copies -----------------------------------------------------------------------------------------------------

@@ -81,9 +81,8 @@ class Lines:
     def _progress(self, event: Step | Dropped) -> str:
         if isinstance(event, Dropped):
             return f"frame {event.frame}  lost: {event.reason}"
-        rms, unit = self._statistics.rms_arcsec, '"'
-        if rms is None:
-            rms, unit = self._statistics.rms_px, " px"
+        statistics = self._statistics
+        rms, unit = (statistics.rms_arcsec, '"') if statistics.scale_arcsec else (statistics.rms_px, " px")
         words = [
             f"frame {event.frame}",
             f"RA {event.ra.displacement_px:+.2f}",
@@ -185,10 +184,9 @@ class Screen:
 
     def _figures(self) -> Table:
         table = Table.grid(padding=(0, 3))
-        step, arcsec, px, true = (
-            self._statistics.last, self._statistics.rms_arcsec, self._statistics.rms_px, self._statistics.true_rms_arcsec,
-        )  # fmt: skip
-        rms, unit = (arcsec, '"') if arcsec is not None else (px, " px")
+        statistics = self._statistics
+        step, true = statistics.last, statistics.true_rms_arcsec
+        rms, unit = (statistics.rms_arcsec, '"') if statistics.scale_arcsec else (statistics.rms_px, " px")
         if step is None or rms is None:
             return table
         best = max((star for star in step.stars if star.used), key=lambda star: star.snr, default=None)

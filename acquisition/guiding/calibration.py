@@ -18,11 +18,10 @@ from acquisition.errors import CalibrationFailed, DeviceError
 from acquisition.geometry import MountAxis
 from acquisition.mount import Direction
 
-_PRELOAD = (Direction.NORTH, Direction.NORTH)
-_ROUND = (
-    Direction.EAST, Direction.NORTH, Direction.WEST, Direction.SOUTH,
-    Direction.WEST, Direction.SOUTH, Direction.EAST, Direction.NORTH,
-)  # fmt: skip
+_N, _S, _E, _W = Direction.NORTH, Direction.SOUTH, Direction.EAST, Direction.WEST
+_FIRST_ROUND = (_N, _E, _N, _E, _S, _W, _S, _W, _S, _E, _N)
+"""After one West pulse: two North pulses take up the Dec backlash; all in all the mount ends where it began."""
+_MORE_ROUNDS = (_E, _N, _W, _S, _W, _S, _E, _N)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class CalibrationRule:
     min_move_px, max_move_px : float
         What a sensible way is.
     rounds : int
-        Each is eight moves.
+        The first is eleven moves, each further one eight.
     max_lost_frames : int
         So many frames running without stars end it.
     time_limit_s : float
@@ -97,8 +96,8 @@ async def calibrate(
 ) -> Fit:
     """Move the mount to and fro and fit its response.
 
-    The sequence: West pulses until one moves the stars far enough, two North pulses that take up the Dec backlash,
-    then rounds of eight moves that return to where they began.
+    The sequence: West pulses until one moves the stars far enough, then rounds of moves to and fro on both axes that
+    end where the first began.
 
     Parameters
     ----------
@@ -134,9 +133,10 @@ async def calibrate(
         async with asyncio.timeout(rule.time_limit_s):
             await step(None, 0.0, None)
             pulse_s = await _sensible_pulse(rule, step, positions, max_pulse_s)
-            plan = _PRELOAD + _ROUND * rule.rounds
+            plan = _FIRST_ROUND + _MORE_ROUNDS * (rule.rounds - 1)
+            of = len(moves) - 1 + len(plan)
             for direction in plan:
-                await step(direction, pulse_s, len(moves) - 1 + len(plan))
+                await step(direction, pulse_s, of)
     except TimeoutError:
         raise CalibrationFailed(
             f"calibration was not done after {rule.time_limit_s:g} s ({len(moves)} moves made)"
@@ -161,7 +161,7 @@ async def _sensible_pulse(
     pulse_s = min(rule.pulse_s, max_pulse_s)
     total_s = 0.0
     while True:
-        await step(Direction.WEST, pulse_s, None)
+        await step(_W, pulse_s, None)
         total_s += pulse_s
         before, after = positions[-2:]
         moved = math.hypot(after.dx - before.dx, after.dy - before.dy)
@@ -195,8 +195,8 @@ def fit_response(moves: Sequence[Move], positions: Sequence[Position]) -> Fit:
     """
     t = np.array([position.t_s for position in positions])
     xy = np.array([(position.dx, position.dy) for position in positions])
-    ra = np.cumsum([_signed(move, Direction.EAST) for move in moves])
-    dec = np.cumsum([_signed(move, Direction.NORTH) for move in moves])
+    ra = np.cumsum([_signed(move, _E) for move in moves])
+    dec = np.cumsum([_signed(move, _N) for move in moves])
     longest = max(move.duration_s for move in moves)
     best: tuple[float, float, NDArray[np.float64], NDArray[np.float64]] | None = None
     for backlash in np.linspace(0, 2 * longest, 41):
@@ -233,6 +233,11 @@ def _checked(fit: Fit, rule: CalibrationRule, pulse_s: float) -> Fit:
                 f"{name}: the stars moved {moved:.1f} ± {axis.rate_err_px_per_s * pulse_s:.1f} px in pulses of "
                 f"{pulse_s:g} s; need {rule.min_move_px / 3:g} px and five standard errors"
             )
+    if fit.backlash_s > 1.9 * pulse_s:
+        raise CalibrationFailed(
+            f"Dec: a backlash of {fit.backlash_s:.1f} s of pulse or more; pulses of {pulse_s:g} s allow up to "
+            f"{1.9 * pulse_s:g} s (set a longer pulse_s)"
+        )
     between = math.radians(fit.dec.angle_deg - fit.ra.angle_deg)
     if abs(math.sin(between)) < 0.5:
         raise CalibrationFailed(

@@ -79,7 +79,8 @@ class _Axis:
     def __init__(self, law: Law[Any], scale_arcsec: float | None) -> None:
         if law.unit == "arcsec" and scale_arcsec is None:
             raise ConfigError(
-                f"law {law.name!r} works in arcsec, but the pixel scale is not known: set focal_length_mm in [telescope]"
+                f"law {law.name!r} works in arcsec, but the pixel scale is not known: set focal_length_mm "
+                "in [telescope]"
             )
         self._law = law
         self._unit_per_px = scale_arcsec if law.unit == "arcsec" and scale_arcsec is not None else 1.0

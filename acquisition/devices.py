@@ -41,9 +41,12 @@ class DeviceUrl:
         Raises
         ------
         ConfigError
-            If it has no scheme, or names an option twice.
+            If it is no URL, has no scheme, or names an option twice.
         """
-        parts = urlsplit(text)
+        try:
+            parts = urlsplit(text, allow_fragments=False)  # a file's name may have a #
+        except ValueError as error:
+            raise ConfigError(f"device {text!r} is not a URL: {error}") from None
         if not parts.scheme or "://" not in text:
             raise ConfigError(f"device {text!r} is not a URL; write scheme://..., such as sim://")
         pairs = parse_qsl(parts.query, keep_blank_values=True)
@@ -74,14 +77,23 @@ class DeviceUrl:
 
 @dataclass(slots=True)
 class DeviceContext:
-    """What the devices of one run share: the seed and scenario asked for, and what drivers put into `shared`.
+    """What the devices of one run share.
 
-    (The simulated devices keep their one world there; two URLs of one physical device, its one handle.)
+    Attributes
+    ----------
+    seed : int or None
+    scenario : str or None
+        As asked for by whoever runs; a simulator's choice when None.
+    shared : dict
+        What drivers put there: simulated devices their one world, two URLs of one physical device its one handle.
+    handles : dict
+        What was opened, by kind and URL: the same URL gives the same object.
     """
 
     seed: int | None = None
     scenario: str | None = None
     shared: dict[str, Any] = field(default_factory=dict)
+    handles: dict[tuple[str, str], Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +129,8 @@ class Driver(Generic[D]):
 
 def open_camera(url: str, context: DeviceContext | None = None) -> Camera:
     """The camera behind a URL, to be used as ``async with open_camera(url) as camera``.
+
+    Within one context the same URL gives the same object, however often it is opened.
 
     Parameters
     ----------
@@ -158,9 +172,11 @@ def load_driver(point: EntryPoint) -> Driver[Any]:
     try:
         driver = point.load()
     except ModuleNotFoundError as error:
+        package = point.dist.name if point.dist is not None else ""
+        extras = point.dist.metadata.get_all("Provides-Extra", []) if point.dist is not None else []
+        remedy = f"'{package}[{point.name}]'" if point.name in extras else error.name
         raise LibraryNotFound(
-            f"{point.name}:// needs the Python package {error.name!r}, which is not installed: "
-            f"pip install 'starlatch[{point.name}]' or {error.name}"
+            f"{point.name}:// needs the Python package {error.name}, which is not installed: pip install {remedy}"
         ) from error
     if not isinstance(driver, Driver):
         raise ConfigError(f"entry point {point.group}:{point.name} names {driver!r}, which is not a Driver")
@@ -184,7 +200,10 @@ def _open(url: str, group: str, kind: str, context: DeviceContext | None) -> Any
     known = drivers(group)
     if parsed.scheme not in known:
         raise DeviceNotFound(
-            f"unknown {kind} scheme {parsed.scheme!r} in {url!r}; known: {', '.join(known) or 'none'}. "
-            f"Other schemes come with other packages: pip install the one that brings {parsed.scheme!r}"
+            f"unknown {kind} scheme {parsed.scheme!r} in {url!r}; known: {', '.join(known) or 'none'}; "
+            f"to add one, pip install the package that brings it (its entry point is in {group})"
         )
-    return load_driver(known[parsed.scheme]).open(parsed, context if context is not None else context_of_loop())
+    context = context_of_loop() if context is None else context
+    if (group, url) not in context.handles:
+        context.handles[group, url] = load_driver(known[parsed.scheme]).open(parsed, context)
+    return context.handles[group, url]

@@ -15,6 +15,11 @@ from numpy.typing import DTypeLike, NDArray
 BUDGET_BYTES = 128 * 2**20
 
 
+def n_buffers_for(frame_bytes: int) -> int:
+    """As many as fit into the budget, but enough to read, process and write at the same time, and not too many."""
+    return min(max(BUDGET_BYTES // max(frame_bytes, 1), 3), 16)
+
+
 class FramePool:
     """Buffers for frames of one shape, made and touched once: filling one later costs no page fault.
 
@@ -39,11 +44,9 @@ class FramePool:
         self.shape = shape
         self.dtype = np.dtype(dtype)
         n_bytes = self.dtype.itemsize * int(np.prod(shape))
-        if n_buffers is None:
-            n_buffers = min(max(BUDGET_BYTES // max(n_bytes, 1), 3), 16)
-        self.n_buffers = n_buffers
+        self.n_buffers = n_buffers_for(n_bytes) if n_buffers is None else n_buffers
         self._free: deque[bytearray] = deque()
-        for _ in range(n_buffers):
+        for _ in range(self.n_buffers):
             buffer = bytearray(n_bytes)
             np.frombuffer(buffer, dtype=np.uint8).fill(0)  # touches every page
             self._free.append(buffer)

@@ -90,7 +90,8 @@ def exact_card(keyword: str, value: Value, comment: str) -> Card:
     """A card that states a number to the last bit, where astropy would cut it after 20 characters."""
     if isinstance(value, float) and len(repr(value)) > 20:
         name = f"{keyword:<8}" if len(keyword) <= 8 else f"HIERARCH {keyword} "
-        return Card.fromstring(f"{name}= {float(value)!r:>20}".replace("e", "E") + f" / {comment}"[: 80])
+        number = f"{value!r:>20}".replace("e", "E")
+        return Card.fromstring(f"{name}= {number} / {comment}"[:80])
     return Card(keyword, value, comment)
 
 
@@ -105,6 +106,23 @@ def parse_utc(text: str) -> datetime | None:
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def parse_section(value: Any) -> tuple[slice, slice]:
+    """The (rows, columns) of a section such as ``[x1:x2,y1:y2]``, which is 1-based and includes both ends.
+
+    Raises
+    ------
+    ValueError
+        If it is no such text, or empty.
+    """
+    match = re.fullmatch(r"\s*\[\s*(\d+)\s*:\s*(\d+)\s*,\s*(\d+)\s*:\s*(\d+)\s*\]\s*", str(value))
+    if match is None:
+        raise ValueError(f"section is {value!r}; it should look like [1:100,1:50]")
+    x1, x2, y1, y2 = (int(number) for number in match.groups())
+    if not (1 <= x1 <= x2 and 1 <= y1 <= y2):
+        raise ValueError(f"section {value} is empty; it counts from 1 and upwards")
+    return slice(y1 - 1, y2), slice(x1 - 1, x2)
 
 
 # --- facts -> cards -----------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import io
+import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
@@ -125,14 +127,14 @@ class Image:
     def derive(
         self,
         *,
-        data: NDArray[Any] | None | _Same = _SAME,
-        header: Header | None | _Same = _SAME,
-        mask: NDArray[Any] | None | _Same = _SAME,
-        uncertainty: NDArray[Any] | None | _Same = _SAME,
-        catalog: Table | None | _Same = _SAME,
-        raw: NDArray[Any] | None | _Same = _SAME,
-        meta: dict[Any, Any] | None | _Same = _SAME,
-        frames: Table | None | _Same = _SAME,
+        data: NDArray[Any] | _Same | None = _SAME,
+        header: Header | _Same | None = _SAME,
+        mask: NDArray[Any] | _Same | None = _SAME,
+        uncertainty: NDArray[Any] | _Same | None = _SAME,
+        catalog: Table | _Same | None = _SAME,
+        raw: NDArray[Any] | _Same | None = _SAME,
+        meta: dict[Any, Any] | _Same | None = _SAME,
+        frames: Table | _Same | None = _SAME,
     ) -> Self:
         """A new image with some parts replaced, which shares all others: how a processor makes its output.
 
@@ -202,6 +204,141 @@ class Image:
             raise ValueError("one of the images to divide has no data")
         new = self.copy()
         new._data = np.true_divide(self._data, other._data)
+        return new
+
+    # --- other views --------------------------------------------------------------------------------------------------
+
+    @property
+    def unit(self) -> str:
+        """Unit of the pixels: BUNIT in lower case, or ``adu``."""
+        return str(self._read_header().get("BUNIT", "adu")).lower()
+
+    @property
+    def pixel_scale(self) -> float | None:
+        """Arcseconds per pixel along rows, from the CD matrix or else CDELT1; None if the header has neither."""
+        header = self._read_header()
+        if "CD1_1" in header or "CD2_1" in header:
+            return math.hypot(float(header.get("CD1_1", 0.0)), float(header.get("CD2_1", 0.0))) * 3600.0
+        return abs(float(header["CDELT1"])) * 3600.0 if "CDELT1" in header else None
+
+    @property
+    def is_color(self) -> bool:
+        """Whether the data are [3, y, x] and no cube of three frames (CTYPE3 = FRAME)."""
+        is_color = self.data.ndim == 3 and self.data.shape[0] == 3
+        return is_color and self._read_header().get("CTYPE3") != "FRAME"
+
+    def to_grayscale(self, r: float = 0.2126, g: float = 0.7152, b: float = 0.0722, **kwargs: Any) -> Self:
+        """The weighted sum of the colours as float32, [y, x]; an image without colours is returned as it is.
+
+        The default weights are those of luminance in ITU-R BT.709.
+        """
+        if not self.is_color:
+            return self
+        new = self.copy()
+        red, green, blue = self.data
+        gray = r * red + g * green + b * blue
+        return new.derive(data=gray.astype(np.float32))
+
+    def to_jpeg(self, vmin: float | None = None, vmax: float | None = None) -> bytes:
+        """A JPEG, row 0 at the bottom; in colour if `is_color`.
+
+        Parameters
+        ----------
+        vmin, vmax : float, optional
+            Pixel values that become black and white; by default the 5 % and 95 % order statistics.
+
+        Raises
+        ------
+        ValueError
+            If there is no data, or it is neither [y, x] nor colour.
+        """
+        from .jpeg import to_jpeg
+
+        if self._data is None:
+            raise ValueError("image has no data")
+        if self._data.ndim == 3 and not self.is_color:
+            raise ValueError(f"data of shape {self._data.shape} is a cube; a JPEG needs [y, x] or colour [3, y, x]")
+        return to_jpeg(self._data, vmin, vmax)
+
+    @classmethod
+    def from_ccddata(cls, ccd: CCDData) -> Self:
+        """An image with the data, header, mask and uncertainty of a CCDData.
+
+        Integers become floats (float32 if that holds them), BUNIT states the unit, and an uncertainty of whatever kind
+        becomes a standard deviation.
+        """
+        from astropy.io.fits import Header
+        from astropy.nddata import StdDevUncertainty, UnknownUncertainty
+
+        def as_float(array: Any) -> NDArray[Any]:
+            array = np.asarray(array)
+            return array.astype(np.result_type(array.dtype, np.float32))
+
+        uncertainty = ccd.uncertainty
+        if uncertainty is not None and not isinstance(uncertainty, UnknownUncertainty):
+            uncertainty = uncertainty.represent_as(StdDevUncertainty)
+        header = Header(ccd.header)
+        if ccd.unit is not None:
+            header["BUNIT"] = ccd.unit.to_string()
+        return cls(
+            data=as_float(ccd.data),
+            header=header,
+            mask=ccd.mask,
+            uncertainty=None if uncertainty is None else as_float(uncertainty.array),
+        )
+
+    def to_ccddata(self) -> CCDData:
+        """A CCDData with the data (shared), header, mask and uncertainty, in the unit of BUNIT or in adu."""
+        from astropy.nddata import CCDData, StdDevUncertainty
+        from astropy.units import Unit, UnrecognizedUnit
+
+        text = str(self._read_header().get("BUNIT", "adu"))
+        unit = Unit(text, parse_strict="silent")
+        if isinstance(unit, UnrecognizedUnit):  # such as ADU
+            unit = Unit(text.lower(), parse_strict="silent")
+        return CCDData(
+            data=self._data,
+            meta=self._read_header().copy(),
+            mask=self._mask,
+            uncertainty=None if self._uncertainty is None else StdDevUncertainty(self._uncertainty),
+            unit=unit,
+        )
+
+    @classmethod
+    def from_ndarray(cls, data: NDArray[Any], meta: Mapping[str, Any]) -> Self:
+        """An image of pixels and a dictionary of FITS keywords (pyobs' video stream; its DTYPE is left out)."""
+        from astropy.io.fits import Header
+
+        return cls(data, Header([(keyword, value) for keyword, value in meta.items() if keyword != "DTYPE"]))
+
+    def trim(self) -> Self:
+        """A copy that is cropped to TRIMSEC; without such a card, a plain copy.
+
+        CRPIX1, CRPIX2 follow; TRIMSEC, DATASEC and BIASSEC go, since they mean nothing in the new frame; `raw` stays.
+
+        Raises
+        ------
+        ValueError
+            If TRIMSEC is malformed, or if there is a catalog, whose coordinates would be wrong.
+        """
+        if self._catalog is not None:
+            raise ValueError("cannot trim an image with a catalog; detect sources after trimming")
+        new = self.copy()
+        if "TRIMSEC" not in self._read_header():
+            return new
+        from .header import parse_section
+
+        rows, columns = parse_section(self._read_header()["TRIMSEC"])
+
+        def crop(array: NDArray[Any] | None) -> NDArray[Any] | None:
+            return None if array is None else array[..., rows, columns]
+
+        new = new.derive(data=crop(new._data), mask=crop(new._mask), uncertainty=crop(new._uncertainty))
+        for keyword, origin in (("CRPIX1", columns.start), ("CRPIX2", rows.start)):
+            if keyword in new.header:
+                new.header[keyword] -= origin
+        for keyword in ("TRIMSEC", "DATASEC", "BIASSEC"):
+            new.header.remove(keyword, ignore_missing=True)
         return new
 
     # --- files ------------------------------------------------------------------------------------------------------
@@ -476,11 +613,9 @@ class Image:
         return value
 
     @overload
-    def get_meta_safe(self, meta_class: type[T]) -> T | None: ...
-    @overload
     def get_meta_safe(self, meta_class: type[T], default: T) -> T: ...
     @overload
-    def get_meta_safe(self, meta_class: type[T], default: None) -> T | None: ...
+    def get_meta_safe(self, meta_class: type[T], default: None = None) -> T | None: ...
     def get_meta_safe(self, meta_class: type[T], default: T | None = None) -> T | None:
         """Like `get_meta`, with a default instead of an exception."""
         value = self._meta.get(meta_class)

@@ -1,6 +1,10 @@
-from dataclasses import dataclass
+from __future__ import annotations
 
-from astropy.coordinates import Angle, BaseCoordinateFrame, SkyCoord
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # takes half a second to import
+    from astropy.coordinates import Angle, BaseCoordinateFrame, SkyCoord
 
 
 @dataclass

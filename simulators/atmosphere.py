@@ -11,7 +11,7 @@ import numpy as np
 
 from .process import Floats, Process, relax
 from .setup import AirSpec, Layer
-from .streams import Subject
+from .streams import Subject, generator
 
 WAVELENGTH_M = 500e-9
 ARCSEC_PER_RAD = 180 * 3600 / math.pi
@@ -76,5 +76,5 @@ def _process(corner_hz: Floats, variance: Floats, seed: int, subject: Subject) -
         after = state.copy()
         return relax(after, decay, kick, random.standard_normal((steps, len(decay)))), after
 
-    start = np.sqrt(variance) * np.random.default_rng([seed, subject]).standard_normal(len(decay))
+    start = np.sqrt(variance) * generator(seed, subject).standard_normal(len(decay))
     return Process(seed, subject, TILT_STEP_S, start, advance)

@@ -9,8 +9,8 @@ import asyncio
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
@@ -35,10 +35,10 @@ from acquisition.images import FrameFacts, Image, TangentWcs
 from acquisition.virtual_time import utc_now
 
 from . import sensor as chip
-from .render import NORMALS, add_stars, digitise, poisson_table
+from .render import NORMALS, add_stars, background_table, digitise
 from .setup import SensorSpec
 from .streams import Subject, key
-from .world import Field, Pixels, World, airmass, hour_angle_deg, shared_world
+from .world import Field, Pixels, World, airmass, hour_angle_deg, shared_world, whole_number
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +63,9 @@ class SimulatedCamera:
         self._number = world.n_cameras
         world.n_cameras += 1
         self._spec = world.setup.sensor
-        self._connected = False
+        self._users = 0  # connects without their close
         self._closed = asyncio.Event()
-        self._exposing = False
+        self._taken = False  # by an exposure or a stream
         self._begun = 0  # exposures
         self._delivered = 0
         self._truths: OrderedDict[int, FrameTruth] = OrderedDict()
@@ -103,17 +103,19 @@ class SimulatedCamera:
         return self._settings
 
     async def connect(self) -> None:
-        if not self._connected:
-            self._connected = True
+        self._users += 1
+        if self._users == 1:
             self._closed.clear()
-            self._temp_at_s = self.world.now_s()
+            self._relax_temperature()
 
     async def close(self) -> None:
-        self._connected = False
-        self._closed.set()
+        self._users = max(0, self._users - 1)
+        if self._users == 0:
+            self._closed.set()
 
     async def configure(self, settings: CameraSettings) -> Accepted:
         """Round and clamp as hardware does, and put the result in force before the next exposure."""
+        self._check_free()
         check_settings(settings, self.info)
         self._relax_temperature()
         accepted = self._rounded(settings)
@@ -122,26 +124,14 @@ class SimulatedCamera:
 
     async def expose(self) -> Image:
         """One frame; raises `DeviceTimeout` when it does not come."""
-        self._check_connected()
-        if self._exposing:
-            raise DeviceBusy(f"{self._spec.name} is exposing; wait for the frame or cancel it")
-        settings = self._settings
-        allowed_s = settings.exposure_s + self._spec.readout_s + GRACE_S
-        self._exposing = True
-        try:
-            async with asyncio.timeout(allowed_s):
-                return await self._frame(settings)
-        except TimeoutError:
-            raise DeviceTimeout(
-                f"{self._spec.name}: no frame {allowed_s:g} s after the start of a {settings.exposure_s:g} s exposure"
-            ) from None
-        finally:
-            self._exposing = False
+        with self._claimed():
+            return await self._frame_in_time()
 
     async def stream(self) -> AsyncGenerator[Image, None]:
         """Frames one after the other; none is dropped, as each begins when it is asked for."""
-        while True:
-            yield await self.expose()
+        with self._claimed():
+            while True:
+                yield await self._frame_in_time()
 
     async def status(self) -> CameraStatus:
         self._check_connected()
@@ -164,6 +154,26 @@ class SimulatedCamera:
     ) -> None:
         await self.close()
 
+    @contextmanager
+    def _claimed(self) -> Iterator[None]:
+        self._check_free()
+        self._taken = True
+        try:
+            yield
+        finally:
+            self._taken = False
+
+    async def _frame_in_time(self) -> Image:
+        settings = self._settings
+        allowed_s = settings.exposure_s + self._spec.readout_s + GRACE_S
+        try:
+            async with asyncio.timeout(allowed_s):
+                return await self._frame(settings)
+        except TimeoutError:
+            raise DeviceTimeout(
+                f"{self._spec.name}: no frame {allowed_s:g} s after the start of a {settings.exposure_s:g} s exposure"
+            ) from None
+
     async def _frame(self, settings: CameraSettings) -> Image:
         self._relax_temperature()
         self._begun += 1
@@ -171,7 +181,9 @@ class SimulatedCamera:
         start = _Start(utc_now(), self.world.now_s(), asyncio.get_running_loop().time(), self._temp_c)
         await self._wait(math.inf if number == self._hang_after else settings.exposure_s)
         field = self.world.field(start.world_s, start.world_s + settings.exposure_s)
-        rendering = asyncio.to_thread(render, self.world, settings, field, start.temp_c, self._noise_key(number))
+        rendering = asyncio.to_thread(
+            render, self.world, settings, field, round(start.temp_c, 1), self._noise_key(number)
+        )
         pixels, _ = await asyncio.gather(rendering, self._wait(self._spec.readout_s))
         self._delivered += 1
         self._remember(self._delivered, field, settings.binning)
@@ -285,8 +297,13 @@ class SimulatedCamera:
             return None
         return round(100 * (self._spec.ambient_temp_c - self._goal_temp_c()) / self._spec.cooling_below_ambient_c, 1)
 
+    def _check_free(self) -> None:
+        self._check_connected()
+        if self._taken:
+            raise DeviceBusy(f"{self._spec.name} is exposing; wait for the frame or cancel it")
+
     def _check_connected(self) -> None:
-        if not self._connected:
+        if self._users == 0:
             raise DeviceError(f"{self._spec.name} is not connected; use it as: async with open_camera(...) as camera")
 
 
@@ -323,27 +340,32 @@ def render(world: World, settings: CameraSettings, field: Field, temp_c: float, 
     inside = (hot_x >= 0) & (hot_x < light.shape[1]) & (hot_y >= 0) & (hot_y < light.shape[0])
     light[hot_y[inside], hot_x[inside]] += world.hot.e_per_s[inside] * (exposure_s * warmth)
     base_e = (sky_e_per_s + spec.dark_e_per_s * warmth) * exposure_s
-    counts = np.empty(light.shape, np.uint16)
-    cumulative, guide = poisson_table(base_e)
     gain = settings.gain or 0.0
-    digitise(
-        light,
-        x0,
-        y0,
-        spec.width_px,
-        base_e,
-        chip.read_noise_e(spec, gain),
-        spec.full_well_e,
-        chip.egain_e_per_adc(spec, gain),
-        (settings.offset or 0.0) * spec.bias_adc_per_offset,
-        2**spec.adc_bits - 1,
-        spec.noise,
-        noise_key,
-        cumulative,
-        guide,
-        NORMALS,
-        counts,
-    )
+    noise_e, e_per_adc = chip.read_noise_e(spec, gain), chip.egain_e_per_adc(spec, gain)
+    bias_adc, adc_max = (settings.offset or 0.0) * spec.bias_adc_per_offset, 2**spec.adc_bits - 1
+    if spec.noise:
+        chances, values = background_table(base_e, noise_e, spec.full_well_e, e_per_adc, bias_adc, adc_max)
+        counts = np.empty(light.shape, np.uint16)
+        digitise(
+            light,
+            x0,
+            y0,
+            spec.width_px,
+            base_e,
+            noise_e,
+            spec.full_well_e,
+            e_per_adc,
+            bias_adc,
+            adc_max,
+            noise_key,
+            chances,
+            values,
+            NORMALS,
+            counts,
+        )
+    else:
+        expected = np.minimum(light + base_e, spec.full_well_e) / e_per_adc + bias_adc
+        counts = np.clip(expected, 0, adc_max).astype(np.uint16)
     if settings.bits == 8:
         return chip.bin_pixels((counts >> (spec.adc_bits - 8)).astype(np.uint8), binning)
     counts <<= 16 - spec.adc_bits
@@ -365,7 +387,7 @@ SOFTWARE = f"starlatch {version('starlatch')}"
 
 def _open(url: DeviceUrl, context: DeviceContext) -> Camera:
     url.check_options("seed", "world", "hang_after")
-    return SimulatedCamera(shared_world(url, context), int(url.number("hang_after", 0, 0, 1e9)))
+    return SimulatedCamera(shared_world(url, context), whole_number(url, "hang_after") or 0)
 
 
 def _discover() -> Sequence[Listing]:

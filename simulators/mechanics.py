@@ -53,12 +53,15 @@ class Motor:
         self._motor[-1] = self._axis[-1] = arcsec
 
     def at(self, times_s: Floats) -> Floats:
-        """Axis position at the given times, arcsec."""
-        times = np.asarray(self._times)
+        """Axis position at the given ascending times, arcsec."""
+        first = max(bisect_right(self._times, times_s[0]) - 1, 0)
+        asked = slice(first, max(bisect_right(self._times, times_s[-1]), first + 1))
+        times = np.array(self._times[asked])
         knot = np.maximum(np.searchsorted(times, times_s, side="right") - 1, 0)
-        motor = np.asarray(self._motor)[knot] + np.asarray(self._rates)[knot] * (times_s - times[knot])
+        motor = np.array(self._motor[asked])[knot] + np.array(self._rates[asked])[knot] * (times_s - times[knot])
         half = self.play_arcsec / 2
-        return np.minimum(np.maximum(np.asarray(self._axis)[knot], motor - half), motor + half)
+        axis: Floats = np.clip(np.array(self._axis[asked])[knot], motor - half, motor + half)
+        return axis
 
     def _knot(self, now_s: float) -> None:
         if now_s < self._times[-1]:
@@ -133,22 +136,12 @@ class Mechanics:
         self.target_arcsec = float(self.aim_ra.at(now)[0]), float(self.aim_dec.at(now)[0])
         self.slewing = False
 
-    def pointing_deg(self, times_s: Floats) -> tuple[Floats, Floats]:
-        """True pointing (RA, Dec; ICRS degrees, RA not reduced to 0-360) at the given ascending times."""
-        ra, dec = self._errors(times_s)
-        return (self.aim_ra.at(times_s) + ra) / 3600, (self.aim_dec.at(times_s) + dec) / 3600
-
-    def error_arcsec(self, times_s: Floats) -> tuple[Floats, Floats]:
-        """True pointing minus the place that it was last told to point at, on the axes."""
-        ra, dec = self._errors(times_s)
-        return (
-            self.aim_ra.at(times_s) - self.target_arcsec[0] + ra,
-            self.aim_dec.at(times_s) - self.target_arcsec[1] + dec,
-        )
-
-    def _errors(self, times_s: Floats) -> tuple[Floats, Floats]:
+    def pointing_arcsec(self, times_s: Floats) -> tuple[Floats, Floats]:
+        """True pointing (RA, Dec; ICRS arcsec, RA not reduced to a turn) at the given ascending times."""
         ra, dec = self.disturbance.at(times_s)
-        return ra + self.guide_ra.at(times_s), dec + self.guide_dec.at(times_s)
+        ra += self.aim_ra.at(times_s) + self.guide_ra.at(times_s)
+        dec += self.aim_dec.at(times_s) + self.guide_dec.at(times_s)
+        return ra, dec
 
     def said_deg(self, now_s: float) -> tuple[float, float]:
         """Where the mount believes to point."""

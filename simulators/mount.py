@@ -35,7 +35,7 @@ class SimulatedMount:
         self.world = world
         self._spec = world.setup.mount
         self._mechanics = world.mechanics
-        self._connected = False
+        self._users = 0  # connects without their close
         self._stopped = asyncio.Event()
 
     @property
@@ -51,11 +51,12 @@ class SimulatedMount:
         )
 
     async def connect(self) -> None:
-        self._connected = True
+        self._users += 1
 
     async def close(self) -> None:
-        self._connected = False
-        self._end_motions()
+        self._users = max(0, self._users - 1)
+        if self._users == 0:
+            self._end_motions()
 
     async def state(self) -> MountState:
         self._check_connected()
@@ -169,7 +170,7 @@ class SimulatedMount:
         self._stopped = asyncio.Event()
 
     def _check_connected(self) -> None:
-        if not self._connected:
+        if self._users == 0:
             raise DeviceError(f"{self._spec.name} is not connected; use it as: async with open_mount(...) as mount")
 
     def _check_free(self) -> None:

@@ -70,7 +70,7 @@ def bin_pixels(frame: NDArray[np.uint16] | NDArray[np.uint8], binning: int) -> N
     if binning == 1:
         return frame
     height, width = frame.shape[0] // binning, frame.shape[1] // binning
-    total = frame.reshape(height, binning, width, binning).sum(axis=(1, 3), dtype=np.uint32)
+    total: NDArray[np.uint32] = frame.reshape(height, binning, width, binning).sum(axis=(1, 3), dtype=np.uint32)
     if frame.dtype == np.uint8:
         return np.minimum(total, 255).astype(np.uint8)
     return (total // binning**2).astype(np.uint16)

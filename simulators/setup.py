@@ -21,7 +21,7 @@ class Site:
 class SkySpec:
     """What is up there."""
 
-    faintest_mag: float = 14.5  # fainter stars are left out
+    faintest_mag: float = 14.0  # fainter stars are left out
     background_mag_per_arcsec2: float = 20.0
     zero_mag_e_per_s_m2: float = 1.5e10  # what a star of magnitude 0 yields, unfiltered, losses included
 

@@ -95,8 +95,10 @@ class World:
         """The stars, and how they moved, between two instants of the past."""
         steps = min(max(16, math.ceil((end_s - start_s) / PATH_STEP_S)), MOST_PATH_STEPS)
         times = start_s + (end_s - start_s) * (np.arange(steps) + 0.5) / steps
-        ra, dec = self.mechanics.pointing_deg(times)
-        error_ra, error_dec = self.mechanics.error_arcsec(times)
+        ra, dec = self.mechanics.pointing_arcsec(times)
+        target_ra, target_dec = self.mechanics.target_arcsec
+        error_ra, error_dec = float(ra.mean()) - target_ra, float(dec.mean()) - target_dec
+        ra, dec = ra / 3600, dec / 3600
         mean_ra, mean_dec = float(ra.mean()), float(dec.mean())
         cos_dec = math.cos(math.radians(mean_dec))
         to_px = np.linalg.inv(self.cd_deg_per_px)
@@ -105,7 +107,7 @@ class World:
         tilt_x, tilt_y = self.tilt.at(times)
         path = pieces(dx + tilt_x / self.scale_arcsec_per_px, dy + tilt_y / self.scale_arcsec_per_px, self.sigma_px)
         x, y, flux = self._stars(mean_ra, mean_dec, max(float(np.ptp(dx)), float(np.ptp(dy))))
-        return Field(x, y, flux, path, mean_ra, mean_dec, float(error_ra.mean()) * cos_dec, float(error_dec.mean()))
+        return Field(x, y, flux, path, mean_ra, mean_dec, error_ra * cos_dec, error_dec)
 
     def displacement_px(self, ra_arcsec: float, dec_arcsec: float) -> tuple[float, float]:
         """How the field moves on the unbinned detector when the pointing goes by this much on the sky."""
@@ -153,7 +155,7 @@ def shared_world(url: DeviceUrl, context: DeviceContext) -> World:
     ConfigError
         If the seeds of the context, the URL and the world differ.
     """
-    asked = None if "seed" not in url.query else int(url.number("seed", 0, 0, 2**63))
+    asked = whole_number(url, "seed")
     if asked is not None and context.seed is not None and asked != context.seed:
         raise ConfigError(f"seed is {asked} in {url.text!r} and {context.seed} for the whole run; give it once")
     seed = asked if asked is not None else context.seed
@@ -169,6 +171,14 @@ def shared_world(url: DeviceUrl, context: DeviceContext) -> World:
             "give every device of a world the same one"
         )
     return world
+
+
+def whole_number(url: DeviceUrl, key: str) -> int | None:
+    """An option of a URL as a number >= 0, None when it is not given; `ConfigError` when it is something else."""
+    text = url.query.get(key)
+    if text is not None and not (text.isascii() and text.isdecimal()):
+        raise ConfigError(f"{key} is {text!r} in {url.text!r}; allowed: a whole number, 0 or above")
+    return None if text is None else int(text)
 
 
 def sidereal_time_deg(utc: datetime, lon_deg: float) -> float:

@@ -246,10 +246,10 @@ def _guide_row(line: str) -> GuideRow | DropRow | None:
         mass, snr, code = float(cells[15] or 0), float(cells[16] or 0), int(cells[17])
         if mount == "DROP":
             return DropRow(frame, time_s, mass, snr, code, cells[18] if len(cells) > 18 else "")
-        distances = [float(cell) for cell in cells[3:9]]
+        dx, dy, ra_raw, dec_raw, ra_guide, dec_guide = (float(cell) for cell in cells[3:9])
         return GuideRow(
-            frame, time_s, *distances, int(cells[9] or 0), cells[10], int(cells[11] or 0), cells[12],
-            mass, snr, code, mount,
+            frame, time_s, dx, dy, ra_raw, dec_raw, ra_guide, dec_guide,
+            int(cells[9] or 0), cells[10], int(cells[11] or 0), cells[12], mass, snr, code, mount,
         )  # fmt: skip
     except (ValueError, IndexError):
         return None

@@ -18,7 +18,7 @@ from typing import Any
 
 from acquisition.config import Config
 from acquisition.devices import DeviceContext, open_camera, open_mount
-from acquisition.errors import GuidingError, StarlatchError
+from acquisition.errors import ConfigError, GuidingError, StarlatchError
 from acquisition.guidelog import GuideLogWriter
 from acquisition.guiding.events import Event, Listener
 from acquisition.guiding.guider import Guider
@@ -92,7 +92,10 @@ async def guide(config: Config, options: GuideOptions, listen: Listener) -> Guid
     async with contextlib.AsyncExitStack() as stack:
         camera = await stack.enter_async_context(open_camera(config.camera.url, context))
         mount = await stack.enter_async_context(open_mount(config.mount.url, context))
-        accepted = await camera.configure(config.camera.settings())
+        try:
+            accepted = await camera.configure(config.camera.settings())
+        except ValueError as impossible:
+            raise ConfigError(str(impossible)) from None
         recorder = None
         if options.frames_directory is not None:
             recorder = await stack.enter_async_context(RecordFrames(options.frames_directory))

@@ -84,10 +84,14 @@ def command(
     if isinstance(view, Screen):
         view.show_graph()
     click.echo(f"log     {directory / 'guidelog.txt'}\nreport  {report_file or directory / 'report.json'}")
+    # drawing takes a second or two: somebody who interrupts a run wants it to end, unless a plot was asked for
+    plots = {plot_file} if plot_file is not None else set()
+    if outcome.report["ended"] != "interrupted":
+        plots.add(directory / "plot.png")
     try:
-        for path in {directory / "plot.png", plot_file or directory / "plot.png"}:
+        for path in sorted(plots):
             plot_run(outcome.history, outcome.statistics, path, title)
-        click.echo(f"plot    {plot_file or directory / 'plot.png'}")
+            click.echo(f"plot    {path}")
     except LibraryNotFound as error:
         click.echo(f"plot    none: {error}")
     if outcome.error is not None:

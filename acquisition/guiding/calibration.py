@@ -213,14 +213,15 @@ def fit_response(moves: Sequence[Move], positions: Sequence[Position]) -> Fit:
         raise CalibrationFailed(f"{len(positions)} positions do not determine the mount's response")
     rss, backlash, solution, design = best
     variance = np.diag(np.linalg.inv(design.T @ design)) * rss / freedom
-    ra_err, dec_err = np.sqrt(variance[2]), np.sqrt(variance[3])
+    ra_err, dec_err = float(np.sqrt(variance[2])), float(np.sqrt(variance[3]))
     if not (np.hypot(*solution[2]) > 0 and np.hypot(*solution[3]) > 0):
         raise CalibrationFailed("the stars did not move at all during calibration")
+    (_, drift, ra_motion, dec_motion) = ((float(x), float(y)) for x, y in solution)
     return Fit(
-        MountAxis.from_motion(*map(float, solution[2]), float(ra_err), float(ra_err)),
-        MountAxis.from_motion(*map(float, solution[3]), float(dec_err), float(dec_err)),
+        MountAxis.from_motion(*ra_motion, ra_err, ra_err),
+        MountAxis.from_motion(*dec_motion, dec_err, dec_err),
         backlash,
-        (float(solution[1, 0]), float(solution[1, 1])),
+        drift,
         math.sqrt(rss / (2 * len(positions))),
     )
 

@@ -5,6 +5,7 @@ In: its `History` and statistics. Out: a PNG (or whatever the file's name ends i
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from acquisition.errors import LibraryNotFound
@@ -57,14 +58,13 @@ def plot_run(history: History, statistics: GuidingStatistics, path: Path, title:
     top.set_ylabel(f"star minus lock ({'arcsec' if unit == chr(34) else 'px'})")
     top.legend(loc="upper right", ncols=2, frameon=False)
     times = [point.t_s / 60 for point in points]
-    width = 0.8 * (times[-1] - times[0]) / len(times) if len(times) > 1 else 0.02
     pulses.axhline(0, color="0.7", lw=0.8)
-    pulses.bar(times, [point.ra_pulse_s for point in points], width, color=RA_COLOUR)
-    pulses.bar(times, [point.dec_pulse_s for point in points], width, color=DEC_COLOUR, alpha=0.7)
+    pulses.vlines(times, 0, [point.ra_pulse_s for point in points], color=RA_COLOUR, lw=1)
+    pulses.vlines(times, 0, [point.dec_pulse_s for point in points], color=DEC_COLOUR, lw=1, alpha=0.7)
     pulses.set_ylabel("pulse (s)\nW, S up")
-    snr.plot(t, [point.snr for point in seen], color="0.35", lw=1)
+    snr.plot(t, [math.nan if point.snr is None else point.snr for point in seen], color="0.35", lw=1)
     snr.set_ylabel("SNR of the\nbest star")
-    snr.set_ylim(bottom=0)
+    snr.set_ylim(0, 1.15 * max((point.snr or 0.0 for point in seen), default=1.0) or 1.0)
     snr.set_xlabel("minutes of guiding")
     scatter.axhline(0, color="0.7", lw=0.8)
     scatter.axvline(0, color="0.7", lw=0.8)
@@ -74,7 +74,12 @@ def plot_run(history: History, statistics: GuidingStatistics, path: Path, title:
     text.axis("off")
     text.text(0, 1, "\n".join(summary_lines(statistics)), va="top", family="monospace", fontsize=9)
     figure.suptitle(title)
-    figure.savefig(path, dpi=110)
+    partial = path.with_name(f".{path.name}.part{path.suffix}")
+    try:
+        figure.savefig(partial, dpi=110)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def summary_lines(statistics: GuidingStatistics) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+import numpy as np
 from astropy.io.fits import Card, Header
 from astropy.io.fits.verify import VerifyError
 
@@ -20,17 +21,17 @@ from .text import from_ascii, to_ascii
 
 _MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 
-Value = str | float | int | bool
+_CD = ("CD1_1", "CD1_2", "CD2_1", "CD2_2")
 
 
 class _Field(NamedTuple):
     """A fact and its cards."""
 
     name: str  # in FrameFacts
-    keywords: tuple[str, ...]  # all are written; the first understood is read
+    keywords: tuple[str, ...]  # all are written; the first one understood is read
     comment: str
-    read: Callable[[Any], Any]  # card value -> fact, None if not understood
-    others: tuple[str, ...] = ()  # other programs' names, only read
+    read: Callable[[Any], Any]  # a card's value -> the fact, or None if not understood
+    others: tuple[str, ...] = ()  # other programs' keywords: read, if none of ours is there
 
 
 def facts_to_header(facts: FrameFacts, shape: tuple[int, ...] = ()) -> Header:
@@ -47,28 +48,34 @@ def facts_to_header(facts: FrameFacts, shape: tuple[int, ...] = ()) -> Header:
     ValueError
         If `start_utc` has no time zone.
     """
-    header = Header()
-    set_naxis(header, shape)
-    header.extend(_cards(facts, shape), end=True)
-    return header
+    cards = []
+    for keyword, value, comment in _statements(facts, shape):
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, str):
+            value = to_ascii(value)
+        if value is not None and value != "" and not (isinstance(value, float) and not math.isfinite(value)):
+            cards.append(exact_card(keyword, value, comment))
+    return Header(cards)
 
 
 def facts_from_header(header: Header) -> FrameFacts:
     """What a header says of its frame, whoever wrote it; never raises.
 
     A card that is missing, blank or of the wrong type is as good as none. Angles may be sexagesimal (right ascensions
-    then in hours), times may carry a UTC offset, and the WCS may be CD, PC or CDELT with CROTA2; of a distorted
-    projection (SIP) the linear part is taken.
+    then in hours), times may carry a UTC offset, and the WCS may be written with CD, PC or CDELT and CROTA2; of a
+    projection with SIP distortion the linear part is taken.
     """
-    facts: dict[str, Any] = {}
-    for field in _FIELDS:
-        facts[field.name] = _first(header, (*field.keywords, *field.others), field.read)
-    return FrameFacts(
-        start_utc=_start(header),
-        data_max_adu=_data_max(header),
-        wcs=_wcs(header),
-        **facts,
-    )
+    cards: Cards = {}
+    for card in header.cards:
+        cards.setdefault(card.keyword, card)
+    facts = {field.name: _first(cards, (*field.keywords, *field.others), field.read) for field in _FIELDS}
+    if facts["x_pixel_size_um"] is None and facts["y_pixel_size_um"] is None:  # pyobs states unbinned mm
+        pixel_mm = _first(cards, ("DET-PIXL",), _number)
+        for axis in "xy":
+            if pixel_mm is not None and facts[f"{axis}_binning"] is not None:
+                facts[f"{axis}_pixel_size_um"] = pixel_mm * 1000 * facts[f"{axis}_binning"]
+    return FrameFacts(start_utc=_start(cards), data_max_adu=_data_max(cards), wcs=_wcs(cards), **facts)
 
 
 def set_naxis(header: Header, shape: tuple[int, ...]) -> None:
@@ -80,23 +87,26 @@ def set_naxis(header: Header, shape: tuple[int, ...]) -> None:
         header["NAXIS"] = n_axes
     for axis in range(1, n_axes + 1):
         header[f"NAXIS{axis}"] = shape[-axis]
-    axis = n_axes + 1
-    while f"NAXIS{axis}" in header:
-        del header[f"NAXIS{axis}"]
-        axis += 1
+    surplus = n_axes + 1
+    while f"NAXIS{surplus}" in header:
+        del header[f"NAXIS{surplus}"]
+        surplus += 1
 
 
-def exact_card(keyword: str, value: Value, comment: str) -> Card:
+def exact_card(keyword: str, value: str | float | bool, comment: str) -> Card:
     """A card that states a number to the last bit, where astropy would cut it after 20 characters."""
     if isinstance(value, float) and len(repr(value)) > 20:
         name = f"{keyword:<8}" if len(keyword) <= 8 else f"HIERARCH {keyword} "
-        number = f"{value!r:>20}".replace("e", "E")
+        number = repr(value).replace("e", "E")
         return Card.fromstring(f"{name}= {number} / {comment}"[:80])
     return Card(keyword, value, comment)
 
 
 def parse_utc(text: str) -> datetime | None:
-    """A time in ISO 8601 or in the form FITS had until 1998 (DD/MM/YY); UTC unless it states an offset."""
+    """A time in ISO 8601, or a day as FITS wrote it until 1998 (DD/MM/YY); UTC unless it states an offset.
+
+    None if it is neither.
+    """
     text = text.strip()
     old = re.fullmatch(r"(\d\d)/(\d\d)/(\d\d)", text)
     if old:
@@ -121,69 +131,66 @@ def parse_section(value: Any) -> tuple[slice, slice]:
         raise ValueError(f"section is {value!r}; it should look like [1:100,1:50]")
     x1, x2, y1, y2 = (int(number) for number in match.groups())
     if not (1 <= x1 <= x2 and 1 <= y1 <= y2):
-        raise ValueError(f"section {value} is empty; it counts from 1 and upwards")
+        raise ValueError(f"section is {value}; it should count from 1 and upwards")
     return slice(y1 - 1, y2), slice(x1 - 1, x2)
 
 
 # --- facts -> cards -----------------------------------------------------------------------------------------------
 
+Statement = tuple[str, Any, str]
+"""Keyword, value (None: not known) and comment."""
 
-def _cards(facts: FrameFacts, shape: tuple[int, ...]) -> Iterator[Card]:
-    def card(keyword: str, value: Value | None, comment: str) -> Iterator[Card]:
-        if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
-            return
-        if isinstance(value, str):
-            value = to_ascii(value)
-        yield exact_card(keyword, value, comment)
 
+def _statements(facts: FrameFacts, shape: tuple[int, ...]) -> Iterator[Statement]:
+    if len(shape) >= 2:
+        for axis, length in enumerate(reversed(shape), start=1):
+            yield f"NAXIS{axis}", length, "[px]"
     if facts.start_utc is not None:
-        yield from _time_cards(facts.start_utc, facts.exposure_s)
+        yield from _time(facts.start_utc, facts.exposure_s)
     for field in _FIELDS:
-        value = getattr(facts, field.name)
-        if isinstance(value, float):
-            value = float(value)  # numpy's floats have another repr
         for keyword in field.keywords:
-            yield from card(keyword, value, field.comment)
-        if field.name == "y_pixel_size_um" and facts.x_pixel_size_um is not None and facts.x_binning:
-            yield from card("DET-PIXL", facts.x_pixel_size_um / facts.x_binning / 1000, "[mm] size of an unbinned pixel")
-        if field.name == "y_binning" and facts.x_binning is not None and len(shape) >= 2:
-            yield from card("DET-CPX1", (shape[-1] + 1) / 2, "[px] centre of this frame, first pixel is 1")
-            yield from card("DET-CPX2", (shape[-2] + 1) / 2, "[px] centre of this frame, first pixel is 1")
-    yield from card("DATAMAX", facts.data_max_adu, "[ADU] pixels are clipped here")
+            yield keyword, getattr(facts, field.name), field.comment
+    yield "DATAMAX", facts.data_max_adu, "[ADU] pixels are clipped here"
+    if facts.x_binning is not None:  # pyobs' words for a camera; the centre is where it wants its targets
+        if facts.x_pixel_size_um is not None and facts.x_binning > 0:
+            yield "DET-PIXL", facts.x_pixel_size_um / facts.x_binning / 1000, "[mm] size of an unbinned pixel"
+        if len(shape) >= 2:
+            yield "DET-CPX1", (shape[-1] + 1) / 2, "[px] centre of this frame, first column is 1"
+            yield "DET-CPX2", (shape[-2] + 1) / 2, "[px] centre of this frame, first row is 1"
     if facts.ra_deg is not None and facts.dec_deg is not None:
-        yield from card("OBJCTRA", _sexagesimal_text(facts.ra_deg % 360 / 15, 24), "[h m s] right ascension, ICRS")
-        yield from card("OBJCTDEC", _sexagesimal_text(facts.dec_deg, None), "[d m s] declination, ICRS")
+        yield "OBJCTRA", _hms(facts.ra_deg), "[h m s] right ascension of the field, ICRS"
+        yield "OBJCTDEC", _dms(facts.dec_deg), "[d m s] declination of the field, ICRS"
     if facts.wcs is not None:
-        yield from _wcs_cards(facts.wcs)
+        yield from _projection(facts.wcs)
 
 
-def _time_cards(start_utc: datetime, exposure_s: float | None) -> Iterator[Card]:
+def _time(start_utc: datetime, exposure_s: float | None) -> Iterator[Statement]:
     if start_utc.tzinfo is None:
-        raise ValueError(f"start_utc {start_utc} has no time zone; FrameFacts wants UTC")
+        raise ValueError(f"start_utc is {start_utc}, without a time zone; it should be UTC")
     start = start_utc.astimezone(UTC)
-    yield Card("TIMESYS", "UTC", "time scale of the times below")
-    yield Card("DATE-OBS", _iso(start), "start of exposure")
-    yield Card("DATE-BEG", _iso(start), "start of exposure")
-    yield exact_card("MJD-OBS", _mjd(start), "[d] start of exposure")
+    yield "TIMESYS", "UTC", "time scale of the times below"
+    yield "DATE-OBS", _iso(start), "start of exposure"
+    yield "DATE-BEG", _iso(start), "start of exposure"
+    yield "MJD-OBS", _mjd(start), "[d] start of exposure"
     if exposure_s is not None and math.isfinite(exposure_s):
         middle, end = start + timedelta(seconds=exposure_s / 2), start + timedelta(seconds=exposure_s)
-        yield Card("DATE-AVG", _iso(middle), "middle of exposure")
-        yield Card("DATE-END", _iso(end), "end of exposure")
-        yield exact_card("MJD-AVG", _mjd(middle), "[d] middle of exposure")
+        yield "DATE-AVG", _iso(middle), "middle of exposure"
+        yield "MJD-AVG", _mjd(middle), "[d] middle of exposure"
+        yield "DATE-END", _iso(end), "end of exposure"
 
 
-def _wcs_cards(wcs: TangentWcs) -> Iterator[Card]:
-    yield Card("RADESYS", "ICRS", "frame of the coordinates")
-    yield Card("CTYPE1", "RA---TAN", "gnomonic projection")
-    yield Card("CTYPE2", "DEC--TAN", "gnomonic projection")
-    yield Card("CUNIT1", "deg", "unit of CRVAL1 and CD1_*")
-    yield Card("CUNIT2", "deg", "unit of CRVAL2 and CD2_*")
-    yield exact_card("CRVAL1", float(wcs.ra_deg), "[deg] right ascension at the reference pixel")
-    yield exact_card("CRVAL2", float(wcs.dec_deg), "[deg] declination at the reference pixel")
-    yield exact_card("CRPIX1", float(wcs.x + 1), "[px] reference pixel, column, first is 1")
-    yield exact_card("CRPIX2", float(wcs.y + 1), "[px] reference pixel, row, first is 1")
-    for keyword, value in zip(("CD1_1", "CD1_2", "CD2_1", "CD2_2"), wcs.cd, strict=True):
-        yield exact_card(keyword, float(value), "[deg/px] pixels to tangent plane")
+def _projection(wcs: TangentWcs) -> Iterator[Statement]:
+    yield "RADESYS", "ICRS", "frame of the coordinates"
+    yield "CTYPE1", "RA---TAN", "gnomonic projection"
+    yield "CTYPE2", "DEC--TAN", "gnomonic projection"
+    yield "CUNIT1", "deg", "unit of CRVAL1, CD1_1 and CD1_2"
+    yield "CUNIT2", "deg", "unit of CRVAL2, CD2_1 and CD2_2"
+    yield "CRVAL1", wcs.ra_deg, "[deg] right ascension at the reference pixel"
+    yield "CRVAL2", wcs.dec_deg, "[deg] declination at the reference pixel"
+    yield "CRPIX1", wcs.x + 1, "[px] reference column, first is 1"
+    yield "CRPIX2", wcs.y + 1, "[px] reference row, first is 1"
+    for keyword, value in zip(_CD, wcs.cd, strict=True):
+        yield keyword, value, "[deg/px] from pixels to the tangent plane"
 
 
 def _iso(time: datetime) -> str:
@@ -194,44 +201,43 @@ def _mjd(time: datetime) -> float:
     return (time - _MJD_EPOCH) / timedelta(days=1)
 
 
-def _sexagesimal_text(value: float, modulus: int | None) -> str:
-    """``HH MM SS.sss`` below a modulus, or ``+DD MM SS.ss``."""
-    per_second = 1000 if modulus else 100
-    ticks = round(abs(value) * 3600 * per_second)
-    if modulus:
-        ticks %= modulus * 3600 * per_second
-    minutes, seconds = divmod(ticks, 60 * per_second)
-    sign = "" if modulus else "-" if value < 0 else "+"
-    decimals = 3 if modulus else 2
-    return f"{sign}{minutes // 60:02d} {minutes % 60:02d} {seconds / per_second:0{decimals + 3}.{decimals}f}"
+def _hms(ra_deg: float) -> str:
+    milliseconds = round(ra_deg % 360 / 15 * 3_600_000) % 86_400_000
+    minutes, milliseconds = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02d} {minutes % 60:02d} {milliseconds / 1000:06.3f}"
+
+
+def _dms(dec_deg: float) -> str:
+    arcminutes, hundredths = divmod(round(abs(dec_deg) * 360_000), 6_000)
+    return f"{'-' if dec_deg < 0 else '+'}{arcminutes // 60:02d} {arcminutes % 60:02d} {hundredths / 100:05.2f}"
 
 
 # --- cards -> facts -----------------------------------------------------------------------------------------------
 
+Cards = dict[str, Card]
 
-def _first(header: Header, keywords: tuple[str, ...], read: Callable[[Any], Any]) -> Any:
-    """The first card that is there and can be read, else None."""
+
+def _first(cards: Cards, keywords: tuple[str, ...], read: Callable[[Any], Any]) -> Any:
+    """What the first card says that is there and can be read, else None."""
     for keyword in keywords:
-        try:
-            value = header.get(keyword)
-        except VerifyError:  # a card that is no FITS at all
-            continue
-        if value is not None:
-            fact = read(value)
+        if keyword in cards:
+            try:
+                fact = read(cards[keyword].value)
+            except VerifyError:  # not FITS at all
+                continue
             if fact is not None:
                 return fact
     return None
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    return float(value)
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _integer(value: Any) -> int | None:
@@ -244,15 +250,14 @@ def _integer(value: Any) -> int | None:
 def _text(value: Any) -> str | None:
     if isinstance(value, str):
         return from_ascii(value) if value.strip() else None
-    number = _number(value)
-    return None if number is None else str(value)
+    return None if _number(value) is None else str(value)
 
 
 def _sexagesimal(value: Any) -> float | None:
     """A text of two or three numbers, such as ``-00:55:31``, in the unit of the first; None if it is not one."""
     if not isinstance(value, str):
         return None
-    match = re.fullmatch(r"\s*([+-]?)(\d+)[:\sdh°]\s*(\d+)(?:[:\sm'′]\s*(\d+\.?\d*)?)?[s\"″]?\s*", value)
+    match = re.fullmatch(r"\s*([+-]?)(\d+)[:\shd°]\s*(\d+)(?:[:\sm'′]\s*(\d+\.?\d*)?)?[s\"″]?\s*", value)
     if match is None:
         return None
     magnitude = int(match[2]) + int(match[3]) / 60 + float(match[4] or 0) / 3600
@@ -264,94 +269,80 @@ def _degrees(value: Any) -> float | None:
     return _number(value) if number is None else number
 
 
-def _hours_to_degrees(value: Any) -> float | None:
-    number = _sexagesimal(value)
-    return _number(value) if number is None else number * 15
+def _right_ascension(value: Any) -> float | None:
+    hours = _sexagesimal(value)
+    return _number(value) if hours is None else hours * 15
 
 
-def _start(header: Header) -> datetime | None:
-    scale = _first(header, ("TIMESYS",), _text)
+def _start(cards: Cards) -> datetime | None:
+    scale = _first(cards, ("TIMESYS",), _text)
     if scale is not None and scale.strip().upper() not in ("UTC", "UT", "GMT"):
         return None
     for keyword in ("DATE-OBS", "DATE-BEG"):
-        text = _first(header, (keyword,), _text)
+        text = _first(cards, (keyword,), _text)
         if text is None:
             continue
-        if "T" not in text.upper() and " " not in text.strip():  # the day alone: is the time in another card?
-            clock = _first(header, ("TIME-OBS", "TIME-BEG", "UTC-OBS", "UTSTART", "UT"), _clock_text)
-            day = parse_utc(text)
+        if ":" not in text:  # a day; its time may be in another card
+            clock, day = _first(cards, ("TIME-OBS", "TIME-BEG", "UTC-OBS", "UTSTART", "UT"), _clock), parse_utc(text)
             if clock is None or day is None:
                 continue
             text = f"{day:%Y-%m-%d}T{clock}"
-        time = parse_utc(text)
-        if time is not None:
-            return time
-    mjd = _first(header, ("MJD-OBS", "MJD-BEG"), _number)
+        start = parse_utc(text)
+        if start is not None:
+            return start
+    mjd = _first(cards, ("MJD-OBS", "MJD-BEG"), _number)
     try:
         return None if mjd is None else _MJD_EPOCH + timedelta(days=mjd)
     except OverflowError:
         return None
 
 
-def _clock_text(value: Any) -> str | None:
-    match = re.fullmatch(r"\s*(\d\d:\d\d:\d\d(?:\.\d*)?)\s*", value) if isinstance(value, str) else None
-    return None if match is None else match[1].rstrip(".")
+def _clock(value: Any) -> str | None:
+    match = re.fullmatch(r"\s*(\d\d:\d\d:\d\d(\.\d+)?)\.?\s*", value) if isinstance(value, str) else None
+    return None if match is None else match[1]
 
 
-def _data_max(header: Header) -> float | None:
-    """Where pixels are clipped. A DATAMAX beside a DATAMIN is the range of the picture, not of the camera."""
-    keywords = ("SATURATE", "SATLEVEL") if "DATAMIN" in header else ("SATURATE", "SATLEVEL", "DATAMAX")
-    return _first(header, keywords, _number)
+def _data_max(cards: Cards) -> float | None:
+    """Where pixels are clipped. A DATAMAX beside a DATAMIN is the range of that picture, not of the camera."""
+    keywords = ("SATURATE", "SATLEVEL") if "DATAMIN" in cards else ("SATURATE", "SATLEVEL", "DATAMAX")
+    number: float | None = _first(cards, keywords, _number)
+    return number
 
 
-def _wcs(header: Header) -> TangentWcs | None:
-    def number(keyword: str, default: float | None = None) -> float | None:
-        return _first(header, (keyword,), _number) if keyword in header else default
+def _wcs(cards: Cards) -> TangentWcs | None:
+    def text(keyword: str, default: str) -> str:
+        found: str = _first(cards, (keyword,), _text) or default
+        return found.strip()
 
-    types = tuple((_first(header, (keyword,), _text) or "").strip() for keyword in ("CTYPE1", "CTYPE2"))
-    if tuple(name[:8] for name in types) != ("RA---TAN", "DEC--TAN"):
+    def number(keyword: str, default: float = math.nan) -> float:
+        if keyword not in cards:
+            return default
+        found: float | None = _first(cards, (keyword,), _number)
+        return math.nan if found is None else found
+
+    if (text("CTYPE1", "")[:8], text("CTYPE2", "")[:8]) != ("RA---TAN", "DEC--TAN"):
         return None
-    frame = (_first(header, ("RADESYS", "RADECSYS"), _text) or "").strip()
-    equinox = _first(header, ("EQUINOX", "EPOCH"), _number)
-    is_icrs = frame in ("ICRS", "FK5") or (not frame and equinox is None)
-    if not is_icrs and (frame or equinox != 2000):
+    frame, equinox = text("RADESYS", text("RADECSYS", "")), number("EQUINOX", number("EPOCH", 2000.0))
+    if frame != "ICRS" and not (frame in ("FK5", "") and equinox == 2000.0):  # FK5 is ICRS within 0.03 arcsec
         return None
-    if frame == "FK5" and equinox not in (None, 2000):
+    if text("CUNIT1", "deg") != "deg" or text("CUNIT2", "deg") != "deg" or number("LONPOLE", 180.0) != 180.0:
         return None
-    for keyword in ("CUNIT1", "CUNIT2"):
-        if (_first(header, (keyword,), _text) or "deg").strip() not in ("deg", "degree", "degrees"):
-            return None
-    if number("LONPOLE", 180) != 180:
+    ra, dec, x, y = (number(keyword) for keyword in ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2"))
+    cd = _cd_matrix(cards, number)
+    if not all(math.isfinite(value) for value in (ra, dec, x, y, *cd)) or cd[0] * cd[3] == cd[1] * cd[2]:
         return None
-    place = tuple(number(keyword) for keyword in ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2"))
-    cd = _cd(number)
-    if cd is None or None in place:
-        return None
-    ra, dec, x, y = (value for value in place if value is not None)
     return TangentWcs(ra, dec, x - 1, y - 1, cd)
 
 
-def _cd(number: Callable[..., float | None]) -> tuple[float, float, float, float] | None:
+def _cd_matrix(cards: Cards, number: Callable[..., float]) -> tuple[float, float, float, float]:
     """The CD matrix, whichever way it is written (Calabretta & Greisen 2002, A&A 395, 1077, sections 2 and 6)."""
-    names = ("1_1", "1_2", "2_1", "2_2")
-    matrix: list[float | None] = [number(f"CD{name}") for name in names]
-    if any(value is not None for value in matrix):
-        matrix = [0.0 if value is None else value for value in matrix]
-    else:
-        scale = (number("CDELT1"), number("CDELT2"))
-        if scale[0] is None or scale[1] is None:
-            return None
-        matrix = [number(f"PC{name}", default) for name, default in zip(names, (None, None, None, None), strict=True)]
-        if any(value is not None for value in matrix):
-            identity = (1.0, 0.0, 0.0, 1.0)
-            pc = [default if value is None else value for value, default in zip(matrix, identity, strict=True)]
-            matrix = [scale[0] * pc[0], scale[0] * pc[1], scale[1] * pc[2], scale[1] * pc[3]]
-        else:
-            angle = math.radians(number("CROTA2") or 0.0)
-            cos, sin = math.cos(angle), math.sin(angle)
-            matrix = [scale[0] * cos, -scale[1] * sin, scale[0] * sin, scale[1] * cos]
-    a, b, c, d = (value for value in matrix if value is not None)
-    return None if a * d == b * c else (a, b, c, d)
+    if any(keyword in cards for keyword in _CD):
+        return number("CD1_1", 0.0), number("CD1_2", 0.0), number("CD2_1", 0.0), number("CD2_2", 0.0)
+    x, y = number("CDELT1"), number("CDELT2")
+    if any(keyword in cards for keyword in ("PC1_1", "PC1_2", "PC2_1", "PC2_2")):
+        return x * number("PC1_1", 1.0), x * number("PC1_2", 0.0), y * number("PC2_1", 0.0), y * number("PC2_2", 1.0)
+    rotation = math.radians(number("CROTA2", 0.0))
+    return x * math.cos(rotation), -y * math.sin(rotation), x * math.sin(rotation), y * math.cos(rotation)
 
 
 _FIELDS = (
@@ -398,9 +389,9 @@ _FIELDS = (
     _Field("site_elev_m", ("SITEELEV", "HEIGHT"), "[m] above sea level", _number, ("ALT-OBS",)),
     _Field("software", ("SWCREATE",), "program that made the frame", _text, ("CREATOR", "PROGRAM")),
     # where it points
-    _Field("ra_deg", ("RA",), "[deg] right ascension of the field, ICRS", _hours_to_degrees, ("OBJCTRA",)),
+    _Field("ra_deg", ("RA",), "[deg] right ascension of the field, ICRS", _right_ascension, ("OBJCTRA",)),
     _Field("dec_deg", ("DEC",), "[deg] declination of the field, ICRS", _degrees, ("OBJCTDEC",)),
-    _Field("tel_ra_deg", ("TEL-RA",), "[deg] right ascension says the telescope", _hours_to_degrees),
+    _Field("tel_ra_deg", ("TEL-RA",), "[deg] right ascension says the telescope", _right_ascension),
     _Field("tel_dec_deg", ("TEL-DEC",), "[deg] declination says the telescope", _degrees),
     _Field("airmass", ("AIRMASS",), "airmass", _number),
 )

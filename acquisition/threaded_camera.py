@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
+from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Self, TypeVar, TypeVarTuple
 
@@ -400,7 +401,9 @@ def _facts_of(info: CameraInfo, settings: CameraSettings) -> FrameFacts:
         bayer_pattern=info.bayer_pattern if colour else None,
         x_bayer_offset=x_origin_px % 2 if colour else None,
         y_bayer_offset=y_origin_px % 2 if colour else None,
+        software=_SOFTWARE,
     )
 
 
+_SOFTWARE = f"starlatch {version('starlatch')}"
 _FACTS = tuple(field.name for field in fields(FrameFacts))

@@ -18,8 +18,8 @@ from acquisition.images import FrameFacts
 INFO = CameraInfo(
     name="Fake camera",
     camera_id="fake-1",
-    width_px=96,
-    height_px=64,
+    width_px=256,
+    height_px=128,
     pixel_size_um=3.75,
     bit_depth=12,
     detector="none",

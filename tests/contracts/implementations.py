@@ -1,0 +1,103 @@
+"""The cameras and mounts that the contract tests run on. A new implementation adds one line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fake_sensor import FakeSensor
+
+from acquisition import virtual_time
+from acquisition.camera import Camera
+from acquisition.devices import CAMERAS, MOUNTS, DeviceContext, DeviceUrl, drivers, open_camera, open_mount
+from acquisition.images import FrameFacts, Image
+from acquisition.mount import Mount
+from acquisition.threaded_camera import ThreadedCamera
+
+
+@dataclass(frozen=True)
+class CameraCase:
+    """A camera to be tested.
+
+    `settable` is False for one that plays back what is fixed: it takes every sensible setting, and says that it
+    ignores it.
+    """
+
+    name: str
+    open: Callable[[Path], Camera]  # in the event loop; gets an empty directory
+    run: Callable[[Coroutine[Any, Any, Any]], Any]
+    exposure_s: float = 0.02
+    long_s: float = 20.0
+    settable: bool = True
+
+
+@dataclass(frozen=True)
+class MountCase:
+    """A mount to be tested."""
+
+    name: str
+    open: Callable[[], Mount]
+    run: Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+def cameras(hardware: list[str]) -> list[CameraCase]:
+    return [
+        CameraCase("sim", lambda _: open_camera("sim://", DeviceContext(seed=1)), virtual_time.run),
+        CameraCase("threaded", lambda _: ThreadedCamera(FakeSensor(), "Fake camera"), asyncio.run),
+        CameraCase("threaded snaps", lambda _: ThreadedCamera(FakeSensor(video=False), "Fake camera"), asyncio.run),
+        CameraCase("replay", _open_replay, virtual_time.run, exposure_s=2.0, settable=False),
+        *(
+            CameraCase(url, lambda _, url=url: open_camera(url), asyncio.run)  # type: ignore[misc]
+            for url in hardware
+            if DeviceUrl.parse(url).scheme in drivers(CAMERAS)
+        ),
+    ]
+
+
+def mounts(hardware: list[str]) -> list[MountCase]:
+    return [
+        MountCase("sim", lambda: open_mount("sim://", DeviceContext(seed=1)), virtual_time.run),
+        *(
+            MountCase(url, lambda url=url: open_mount(url), asyncio.run)  # type: ignore[misc]
+            for url in hardware
+            if DeviceUrl.parse(url).scheme in drivers(MOUNTS)
+        ),
+    ]
+
+
+def write_series(directory: Path, n_frames: int, exposure_s: float = 2.0) -> None:
+    """FITS files as a camera would have saved them."""
+    for number in range(n_frames):
+        facts = FrameFacts(
+            start_utc=datetime(2026, 3, 1, 21, tzinfo=UTC) + timedelta(seconds=(exposure_s + 1) * number),
+            exposure_s=exposure_s,
+            start_uncertainty_s=0.001,
+            instrument="Saved camera",
+            camera_id="saved-1",
+            x_binning=1,
+            y_binning=1,
+            x_pixel_size_um=3.75,
+            y_pixel_size_um=3.75,
+            x_origin_px=0,
+            y_origin_px=0,
+            gain=10.0,
+            offset=5.0,
+            egain_e_per_adu=0.1,
+            bit_depth=12,
+            data_max_adu=65520.0,
+            ccd_temp_c=-5.0,
+            row_order="TOP-DOWN",
+            n_dropped=0,
+            software="another program",
+        )
+        Image.from_camera(np.full((128, 256), number, np.uint16), facts).writeto(directory / f"frame-{number:03d}.fits")
+
+
+def _open_replay(directory: Path) -> Camera:
+    write_series(directory, 8)
+    return open_camera(f"replay://{directory}/*.fits", DeviceContext())

@@ -301,7 +301,7 @@ class ThreadedCamera:
                     start = _Start(look.utc - timedelta(seconds=earlier_s), look.loop_s - earlier_s, uncertainty_s)
                     return self._image(frame, start, look.facts)
             elif late:
-                raise DeviceTimeout(f"{self.name}: no video frame for {patience_s:.1f} s")
+                raise DeviceTimeout(f"{self.name}: no video frame within {patience_s:.1f} s")
 
     def _lease(self, pool: FramePool) -> NDArray[Any]:
         """A buffer to expose into, or `ExposureFailed`."""

@@ -54,7 +54,7 @@ class FakeSensor:
     def __init__(self, info: CameraInfo = INFO, *, video: bool = True, time_scale: float = 1.0) -> None:
         self._info = info
         self._video = video
-        self._time_scale = time_scale
+        self.time_scale = time_scale
         self.calls: list[str] = []
         self.threads: set[int] = set()
         self.states: list[ExposureState] = []
@@ -72,7 +72,7 @@ class FakeSensor:
         self._faults[call] = fault
 
     def hang(self, call: str) -> threading.Event:
-        """The event that lets the call go on; `begun` of it is set when the call hangs."""
+        """Make the next such call hang; setting the returned event lets it go on."""
         release = threading.Event()
         self._faults[call] = lambda: _wait(release)
         return release
@@ -115,7 +115,7 @@ class FakeSensor:
 
     def start(self) -> None:
         self._enter("start")
-        self._exposing_until_s = time.monotonic() + self.settings.exposure_s * self._time_scale
+        self._exposing_until_s = time.monotonic() + self.settings.exposure_s * self.time_scale
 
     def ask(self) -> ExposureState:
         self._enter("ask")
@@ -138,7 +138,7 @@ class FakeSensor:
         self._enter("start_video")
         if not self._video:
             raise Unsupported("Fake camera: no video")
-        self._next_video_s = time.monotonic() + self.settings.exposure_s * self._time_scale
+        self._next_video_s = time.monotonic() + self.settings.exposure_s * self.time_scale
 
     def wait_video(self, buffer: NDArray[Any], timeout_s: float) -> bool:
         self._enter("wait_video")
@@ -148,7 +148,7 @@ class FakeSensor:
         time.sleep(max(min(left_s, timeout_s), 0.0))
         if left_s > timeout_s:
             return False
-        self._next_video_s += self.settings.exposure_s * self._time_scale
+        self._next_video_s += self.settings.exposure_s * self.time_scale
         self._fill(buffer)
         return True
 

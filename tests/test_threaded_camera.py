@@ -1,0 +1,443 @@
+"""A blocking sensor as a camera, when things go wrong: hung calls, failures, an unplugged device, full buffers.
+
+What every camera does is in ``contracts/``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fake_sensor import INFO, FakeSensor
+
+from acquisition import virtual_time
+from acquisition.camera import CameraSettings, ExposureState, Roi
+from acquisition.errors import DeviceBusy, DeviceError, DeviceGone, DeviceTimeout, ExposureFailed, Unsupported
+from acquisition.threaded_camera import Deadlines, ThreadedCamera
+
+SHORT = Deadlines(open_s=0.2, configure_s=0.2, call_s=0.2, read_s=0.2, stop_s=0.2, readout_s=0.2)
+EXPOSURE_S = 0.01
+
+Body = Callable[[ThreadedCamera, FakeSensor], Awaitable[None]]
+
+
+@pytest.fixture
+def on_camera() -> Any:
+    """Run a test's body with a connected camera over a fake sensor; releases what hangs."""
+    releases: list[threading.Event] = []
+
+    def run(body: Body, *, deadlines: Deadlines = SHORT, n_buffers: int | None = None, **sensor_options: Any) -> None:
+        sensor = FakeSensor(**sensor_options)
+        hang = sensor.hang
+
+        def remembered(call: str) -> threading.Event:
+            releases.append(hang(call))
+            return releases[-1]
+
+        sensor.hang = remembered  # type: ignore[method-assign]
+
+        async def main() -> None:
+            camera = ThreadedCamera(sensor, "Fake camera", deadlines=deadlines, n_buffers=n_buffers)
+            async with camera:
+                await camera.configure(CameraSettings(exposure_s=EXPOSURE_S))
+                await body(camera, sensor)
+
+        asyncio.run(main())
+
+    yield run
+    for release in releases:
+        release.set()
+
+
+async def exposing(camera: ThreadedCamera, exposure_s: float = 20.0) -> asyncio.Task[Any]:
+    await camera.configure(replace(camera.settings, exposure_s=exposure_s))
+    task = asyncio.ensure_future(camera.expose())
+    await asyncio.sleep(0.05)
+    assert not task.done()
+    return task
+
+
+def test_all_calls_come_from_one_thread(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        await asyncio.gather(camera.expose(), camera.status(), camera.status())
+        async with aclosing(camera.stream()) as frames:
+            await anext(frames)
+        assert len(sensor.threads) == 1
+        assert threading.get_ident() not in sensor.threads
+
+    on_camera(body)
+
+
+def test_opening_changes_nothing_and_settings_come_before_the_first_frame() -> None:
+    async def main() -> None:
+        sensor = FakeSensor(replace(INFO, bits=(8,)), time_scale=0.001)
+        async with ThreadedCamera(sensor, "Fake camera") as camera:
+            assert sensor.calls == ["open"]
+            assert camera.settings == CameraSettings(bits=8)
+            image = await camera.expose()
+            assert sensor.calls[:3] == ["open", "configure", "start"]
+            assert image.facts.gain == camera.settings.gain == 10.0
+
+    asyncio.run(main())
+
+
+def test_a_long_exposure_of_a_fast_device_is_seen_soon(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        await camera.configure(CameraSettings(exposure_s=100.0))
+        began_s = time.monotonic()
+        await camera.expose()
+        assert time.monotonic() - began_s < 1.0
+
+    on_camera(body, time_scale=0.001)
+
+
+def test_long_exposures_are_asked_for_rarely(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        task = await exposing(camera)
+        await asyncio.sleep(0.6)
+        assert 3 <= sensor.calls.count("ask") < 15
+        task.cancel()
+        await asyncio.wait([task])
+
+    on_camera(body)
+
+
+def test_start_uncertainty_is_what_starting_took(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        release = sensor.hang("start")
+        task = asyncio.ensure_future(camera.expose())
+        await asyncio.sleep(0.05)
+        release.set()
+        facts = (await task).facts
+        assert 0.04 < facts.start_uncertainty_s < 0.5
+
+    on_camera(body)
+
+
+def test_facts_tell_sensor_settings_and_counters(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        await camera.configure(
+            CameraSettings(exposure_s=EXPOSURE_S, binning=2, roi=Roi(8, 4, 32, 16), target_temp_c=-10.0, cooler_on=True)
+        )
+        facts = (await camera.expose()).facts
+        assert (facts.read_noise_e, facts.usb_limit, facts.readout_mode) == (1.5, 40.0, "RAW16")
+        assert (facts.x_pixel_size_um, facts.x_origin_px, facts.y_origin_px) == (7.5, 8, 4)
+        assert (facts.set_temp_c, facts.ccd_temp_c, facts.cooler_power_percent) == (-10.0, -5.0, 40.0)
+        assert facts.bayer_pattern is None
+        await camera.configure(replace(camera.settings, cooler_on=False))
+        assert (await camera.expose()).facts.set_temp_c is None
+
+    on_camera(body)
+
+
+@pytest.mark.parametrize(
+    ("binning", "roi", "expected"), [(1, Roi(9, 4, 64, 32), ("RGGB", 1, 0)), (2, None, (None,) * 3)]
+)
+def test_bayer_pattern_follows_the_roi_and_ends_with_binning(on_camera, binning, roi, expected) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        await camera.configure(CameraSettings(exposure_s=EXPOSURE_S, binning=binning, roi=roi))
+        facts = (await camera.expose()).facts
+        assert (facts.bayer_pattern, facts.x_bayer_offset, facts.y_bayer_offset) == expected
+
+    on_camera(body, info=replace(INFO, bayer_pattern="RGGB"))
+
+
+@pytest.mark.parametrize("state", [ExposureState.FAILED, ExposureState.IDLE])
+def test_failed_exposure_is_stopped_and_the_next_one_works(on_camera, state: ExposureState) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        sensor.states = [ExposureState.WORKING, state]
+        with pytest.raises(ExposureFailed, match=state.value):
+            await camera.expose()
+        assert sensor.calls[-1] == "stop"
+        assert (await camera.expose()).facts.frame_seq == 1
+
+    on_camera(body)
+
+
+def test_frame_that_never_comes_is_a_timeout_and_the_next_one_works(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        sensor.states = [ExposureState.WORKING] * 100_000
+        began_s = time.monotonic()
+        with pytest.raises(DeviceTimeout, match="no frame"):
+            await camera.expose()
+        assert 0.2 < time.monotonic() - began_s < 2.0
+        assert sensor.calls[-1] == "stop"
+        sensor.states = []
+        await camera.expose()
+
+    on_camera(body)
+
+
+@pytest.mark.parametrize("call", ["start", "ask", "read", "facts", "configure", "status", "start_video", "wait_video"])
+def test_exception_of_a_driver_names_the_call(on_camera, call: str) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        sensor.fail(call, RuntimeError("boom"))
+        with pytest.raises(DeviceError, match=r"Fake camera: .*RuntimeError: boom"):
+            await use_everything(camera)
+        assert (await camera.expose()).data.ndim == 2
+
+    on_camera(body)
+
+
+@pytest.mark.parametrize("call", ["start", "ask", "read", "configure", "status", "start_video", "wait_video"])
+def test_hung_call_gives_the_camera_up_until_it_returns_and_is_opened_anew(on_camera, call: str) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        await camera.configure(replace(camera.settings, gain=33.0))
+        release = sensor.hang(call)
+        began_s = time.monotonic()
+        with pytest.raises(DeviceTimeout, match=f"{call} has not returned within 0.2 s"):
+            await use_everything(camera)
+        for attempt in (camera.expose, camera.status, camera.connect, lambda: camera.configure(camera.settings)):
+            with pytest.raises(DeviceGone, match=f"{call} has not returned"):
+                await attempt()
+        assert time.monotonic() - began_s < 1.0
+        release.set()
+        await asyncio.sleep(0.05)
+        with pytest.raises(DeviceGone, match="opened anew"):
+            await camera.expose()
+        await camera.connect()
+        assert sensor.calls.count("open") == 2
+        assert (await camera.expose()).facts.gain == 33.0
+        await camera.close()  # the connect of this test; the fixture's is still there
+        assert sensor.is_open
+
+    on_camera(body)
+
+
+async def use_everything(camera: ThreadedCamera) -> None:
+    await camera.configure(replace(camera.settings, exposure_s=EXPOSURE_S))
+    await camera.status()
+    await camera.expose()
+    async with aclosing(camera.stream()) as frames:
+        await anext(frames)
+
+
+def test_close_of_a_hung_camera_returns_at_once_and_never_raises(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        sensor.hang("read")
+        with pytest.raises(DeviceTimeout):
+            await camera.expose()
+        began_s = time.monotonic()
+        await camera.close()
+        assert time.monotonic() - began_s < 0.1
+        with pytest.raises(DeviceError, match="not connected"):
+            await camera.status()
+
+    on_camera(body)
+
+
+def test_hanging_close_is_bounded(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        sensor.hang("close")
+        began_s = time.monotonic()
+        await camera.close()
+        assert time.monotonic() - began_s < 1.0
+
+    on_camera(body)
+
+
+def test_hanging_stop_does_not_delay_cancelling_beyond_its_deadline(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        task = await exposing(camera)
+        sensor.hang("stop")
+        began_s = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert time.monotonic() - began_s < 1.0
+
+    on_camera(body)
+
+
+def test_exposure_is_stopped_even_if_cancelled_twice(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        task = await exposing(camera)
+        release = sensor.hang("ask")
+        await asyncio.sleep(0.3)  # the thread hangs in ask, stop must wait for it
+        task.cancel()
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        release.set()
+        await asyncio.sleep(0.05)
+        assert sensor.calls[-1] == "stop"
+
+    on_camera(body, deadlines=replace(SHORT, call_s=5.0, stop_s=5.0))
+
+
+def test_cancelled_opening_does_not_leave_the_device_open_for_good() -> None:
+    async def main() -> None:
+        sensor = FakeSensor()
+        camera = ThreadedCamera(sensor, "Fake camera")
+        release = sensor.hang("open")
+        opening = asyncio.ensure_future(camera.connect())
+        await asyncio.sleep(0.05)
+        opening.cancel()
+        await asyncio.wait([opening])
+        release.set()
+        async with camera:
+            assert camera.info == INFO
+
+    asyncio.run(main())
+
+
+def test_unplugged_device_is_told_once_and_back_once(on_camera, caplog: pytest.LogCaptureFixture) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        sensor.fail("ask", DeviceGone("Fake camera: removed"))
+        with pytest.raises(DeviceGone, match="removed"):
+            await camera.expose()
+        sensor.fail("open", DeviceGone("Fake camera: removed"))
+        with pytest.raises(DeviceGone):
+            await camera.connect()
+        for _ in range(3):
+            with pytest.raises(DeviceGone, match="removed"):
+                await camera.expose()
+        await camera.connect()
+        await camera.expose()
+        await camera.close()
+
+    with caplog.at_level(logging.ERROR):
+        on_camera(body)
+    assert [record.message for record in caplog.records] == ["Fake camera: is gone: removed"]
+
+
+def test_failed_opening_can_be_tried_again() -> None:
+    async def main() -> None:
+        sensor = FakeSensor()
+        sensor.fail("open", RuntimeError("no power"))
+        camera = ThreadedCamera(sensor, "Fake camera")
+        with pytest.raises(DeviceError, match="open: RuntimeError: no power"):
+            await camera.connect()
+        async with camera:
+            assert camera.info == INFO
+        assert not sensor.is_open
+
+    asyncio.run(main())
+
+
+def test_frames_held_exhaust_the_buffers_and_are_kept(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        held = [await camera.expose() for _ in range(3)]
+        with pytest.raises(ExposureFailed, match="all 3 frame buffers"):
+            await camera.expose()
+        assert [int(image.data[0, 0]) for image in held] == [1, 2, 3]
+        held.clear()
+        image = await camera.expose()
+        assert image.facts.n_dropped == 1
+        assert (await camera.status()).n_dropped == 1
+
+    on_camera(body, n_buffers=3)
+
+
+def test_stream_drops_and_counts_while_nobody_returns_a_buffer(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        async with aclosing(camera.stream()) as frames:
+            held = [await anext(frames), await anext(frames)]
+            waiting = asyncio.ensure_future(anext(frames))
+            await asyncio.sleep(5 * EXPOSURE_S)
+            assert not waiting.done()
+            held.clear()
+            image = await waiting
+            assert image.facts.n_dropped > 0
+            assert image.facts.frame_seq == 3
+            assert int(image.data[0, 0]) > 3
+
+    on_camera(body, n_buffers=3)
+
+
+def test_stream_gives_up_when_no_buffer_ever_returns(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        async with aclosing(camera.stream()) as frames:
+            held = [await anext(frames), await anext(frames)]
+            with pytest.raises(ExposureFailed, match="all 3 frame buffers"):
+                await anext(frames)
+            assert len(held) == 2
+        assert sensor.calls[-1] == "stop"
+
+    on_camera(body, n_buffers=3)
+
+
+def test_video_without_frames_is_a_timeout(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        async with aclosing(camera.stream()) as frames:
+            with pytest.raises(DeviceTimeout, match="no video frame within"):
+                await anext(frames)
+        assert sensor.calls[-1] == "stop"
+        sensor.time_scale = 1.0
+        await camera.expose()
+
+    on_camera(body, time_scale=1000.0)
+
+
+def test_status_gets_in_between_the_slices_of_a_slow_video(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        await camera.configure(CameraSettings(exposure_s=20.0))
+        async with aclosing(camera.stream()) as frames:
+            waiting = asyncio.ensure_future(anext(frames))
+            await asyncio.sleep(0.05)
+            for _ in range(5):
+                began_s = time.monotonic()
+                await camera.status()
+                assert time.monotonic() - began_s < 0.15
+            assert not waiting.done()
+            waiting.cancel()
+            await asyncio.wait([waiting])
+        assert sensor.calls[-1] == "stop"
+
+    on_camera(body)
+
+
+def test_streaming_occupies_the_camera_until_it_is_left(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        async with aclosing(camera.stream()) as frames:
+            await anext(frames)
+            with pytest.raises(DeviceBusy, match="a stream runs"):
+                await camera.expose()
+            with pytest.raises(DeviceBusy, match="a stream runs"):
+                await camera.configure(camera.settings)
+        await camera.expose()
+
+    on_camera(body)
+
+
+def test_stream_left_open_ends_when_the_camera_is_closed(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        frames = camera.stream()
+        await anext(frames)
+        await camera.close()
+        await camera.connect()
+        with pytest.raises(DeviceGone, match="closed during a stream"):
+            await anext(frames)
+        await camera.expose()
+
+    on_camera(body)
+
+
+def test_video_start_is_an_exposure_before_the_frame_arrived(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        await camera.configure(CameraSettings(exposure_s=0.1))
+        clock = asyncio.get_running_loop().time
+        async with aclosing(camera.stream()) as frames:
+            for _ in range(2):
+                facts = (await anext(frames)).facts
+                earliest_s, latest_s = facts.start_loop_s, facts.start_loop_s + facts.start_uncertainty_s
+                assert earliest_s <= clock() - 0.1 <= latest_s + 0.05
+                assert facts.start_uncertainty_s < 0.2
+
+    on_camera(body)
+
+
+def test_virtual_time_is_refused_by_name() -> None:
+    async def main() -> None:
+        with pytest.raises(Unsupported, match=r"Fake camera.*real time"):
+            await ThreadedCamera(FakeSensor(), "Fake camera").connect()
+
+    virtual_time.run(main())

@@ -1,0 +1,5 @@
+"""Processors that say how long the next exposure should be."""
+
+from .starexptimeestimator import StarExpTimeEstimator
+
+__all__ = ["StarExpTimeEstimator"]

@@ -1,0 +1,175 @@
+"""Level and noise of the sky, block by block, from a sparse sample of the frame.
+
+In: a frame [y, x] and a mask of pixels not to be used. Out: two small maps, interpolated between block centres.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .compiled import compiled
+
+BLOCK_PX = 128
+SAMPLES = 160  # per block: the level is then good to 0.1 of the noise
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Maps of the sky.
+
+    Attributes
+    ----------
+    level, noise : ndarray of float32, shape [blocks along y, blocks along x]
+        Median and standard deviation at the centres of the blocks, ADU. Stars pull them up but little: the noise is
+        the distance from the median down to the 16th percentile.
+    height, width : int
+        Of the frame, px.
+    """
+
+    level: NDArray[np.float32]
+    noise: NDArray[np.float32]
+    height: int
+    width: int
+
+    def level_at(self, x: float, y: float) -> float:
+        """Level at a pixel (0-based), ADU."""
+        return float(interpolate(self.level, self.height, self.width, x, y))
+
+    def noise_at(self, x: float, y: float) -> float:
+        """Noise of one pixel there, ADU."""
+        return float(interpolate(self.noise, self.height, self.width, x, y))
+
+
+def measure_background(frame: NDArray[Any], bad: NDArray[np.uint8], block_px: int = BLOCK_PX) -> Background:
+    """Level and noise of the sky in blocks.
+
+    Parameters
+    ----------
+    frame : ndarray, [y, x], uint8, uint16 or float32
+        NaN counts as masked.
+    bad : ndarray of uint8, [y, x] or [0, 0]
+        Non-zero: do not use. An empty array: use all.
+    block_px : int
+        Side of a block; the last ones are stretched to fill the frame.
+
+    Returns
+    -------
+    Background
+        A block without a usable pixel takes the mean of the others; a frame without one has level 0, noise 1. Noise is
+        at least the quantisation's, 1/sqrt(12) ADU, in integer frames.
+    """
+    height, width = frame.shape
+    by, bx = max(1, round(height / block_px)), max(1, round(width / block_px))
+    level, noise = np.empty((by, bx), np.float32), np.empty((by, bx), np.float32)
+    unit = 1.0 if frame.dtype.kind == "u" else 0.0
+    _measure(frame, bad, unit, level, noise)
+    return Background(level, noise, height, width)
+
+
+@compiled
+def interpolate(blocks: NDArray[np.float32], height: int, width: int, x: float, y: float) -> float:
+    """Bilinear between block centres, constant beyond the outermost ones."""
+    by, bx = blocks.shape
+    u = min(max((x + 0.5) * bx / width - 0.5, 0.0), bx - 1.0)
+    v = min(max((y + 0.5) * by / height - 0.5, 0.0), by - 1.0)
+    i, j = min(int(u), max(bx - 2, 0)), min(int(v), max(by - 2, 0))
+    fx, fy = u - i, v - j
+    i1, j1 = min(i + 1, bx - 1), min(j + 1, by - 1)
+    upper = blocks[j, i] * (1 - fx) + blocks[j, i1] * fx
+    lower = blocks[j1, i] * (1 - fx) + blocks[j1, i1] * fx
+    return float(upper * (1 - fy) + lower * fy)
+
+
+@compiled
+def quantile(values: NDArray[np.float32], n: int, q: float) -> float:
+    """The q-quantile of the first n values, which it reorders (Hoare's selection)."""
+    k = min(int(q * n), n - 1)
+    low, high = 0, n - 1
+    while low < high:
+        pivot = values[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if k <= j:
+            high = j
+        elif k >= i:
+            low = i
+        else:
+            break
+    return float(values[k])
+
+
+@compiled
+def _measure(
+    frame: NDArray[Any], bad: NDArray[np.uint8], unit: float, level: NDArray[np.float32], noise: NDArray[np.float32]
+) -> None:
+    height, width = frame.shape
+    by, bx = level.shape
+    masked = bad.size > 0
+    sample = np.empty((by * bx, 2 * SAMPLES + 64), np.float32)
+    where = np.empty((by * bx, 2 * SAMPLES + 64, 2), np.int32)
+    count = np.zeros(by * bx, np.int64)
+    scratch = np.empty(2 * SAMPLES + 64, np.float32)
+    # first the levels; then the noise about the interpolated level, so that a slope is not taken for noise
+    total, filled = 0.0, 0
+    for j in range(by):
+        for i in range(bx):
+            top, bottom = j * height // by, (j + 1) * height // by
+            left, right = i * width // bx, (i + 1) * width // bx
+            area = (bottom - top) * (right - left)
+            step = max(1, int(np.sqrt(area / SAMPLES)))
+            n, b = 0, j * bx + i
+            y, row = top + step // 2, 0
+            while y < bottom:
+                x = left + (row * 5 + step // 2) % step  # rows are staggered, so that no column pattern is favoured
+                while x < right and n < scratch.size:
+                    value = np.float32(frame[y, x])
+                    if np.isfinite(value) and not (masked and bad[y, x] != 0):
+                        # integers are spread over their step, so that quantiles are not quantised
+                        value += np.float32(unit * ((n * 0.6180339887) % 1.0 - 0.5))
+                        sample[b, n] = scratch[n] = value
+                        where[b, n, 0], where[b, n, 1] = x, y
+                        n += 1
+                    x += step
+                y += step
+                row += 1
+            count[b] = n
+            level[j, i] = quantile(scratch, n, 0.5) if n > 0 else np.nan
+            if n > 0:
+                total += level[j, i]
+                filled += 1
+    for j in range(by):
+        for i in range(bx):
+            if count[j * bx + i] == 0:
+                level[j, i] = total / filled if filled > 0 else 0.0
+    worst, filled = 0.0, 0
+    for j in range(by):
+        for i in range(bx):
+            b = j * bx + i
+            n = count[b]
+            for k in range(n):
+                x, y = where[b, k, 0], where[b, k, 1]
+                scratch[k] = sample[b, k] - interpolate(level, height, width, x, y)
+            sigma = np.nan
+            if n > 0:
+                sigma = quantile(scratch, n, 0.5) - quantile(scratch, n, 0.158655)
+                floor = 0.2887 * unit if unit > 0 else 1e-6 * max(1.0, abs(level[j, i]))
+                sigma = max(sigma, floor)
+                worst += sigma
+                filled += 1
+            noise[j, i] = sigma
+    for j in range(by):
+        for i in range(bx):
+            if not np.isfinite(noise[j, i]):
+                noise[j, i] = worst / filled if filled > 0 else 1.0

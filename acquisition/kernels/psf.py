@@ -1,0 +1,80 @@
+"""What a star looks like: concentric Gaussians, integrated over pixels.
+
+In: a full width at half maximum per axis and the name of a profile. Out: weights and widths of the Gaussians that the
+fits are made of.
+
+A Moffat profile is a scale mixture of Gaussians; three of them reproduce it to 3 % (beta 2.5), 1.3 % (3.5) and 0.5 %
+(5) of its peak, and unlike the Moffat itself they integrate over pixels exactly and one axis at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+# profile: (share of the flux, sigma over FWHM) of each Gaussian; fitted to the Moffat out to 6 FWHM
+_PROFILES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "gaussian": ((1.0,), (0.424661,)),
+    "moffat5": ((0.36805, 0.53891, 0.09304), (0.36422, 0.54103, 0.87400)),
+    "moffat3.5": ((0.39704, 0.50335, 0.09967), (0.37092, 0.60733, 1.11165)),
+    "moffat2.5": ((0.41420, 0.46728, 0.11855), (0.38618, 0.71730, 1.53472)),
+}
+
+PROFILES = tuple(_PROFILES)
+"""Names of the profiles, from the steepest wings to the widest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Psf:
+    """The profile that all unsaturated stars of a frame share.
+
+    Attributes
+    ----------
+    fwhm_x, fwhm_y : float
+        Full width at half maximum along columns and rows before integration over pixels, px.
+    profile : str
+        One of `PROFILES`.
+    """
+
+    fwhm_x: float
+    fwhm_y: float
+    profile: str = "moffat3.5"
+
+    def __post_init__(self) -> None:
+        if self.profile not in _PROFILES:
+            raise ValueError(f"profile is {self.profile!r}; allowed: {', '.join(PROFILES)}")
+        if not (self.fwhm_x > 0 and self.fwhm_y > 0):
+            raise ValueError(f"FWHM is {self.fwhm_x:g} x {self.fwhm_y:g} px; allowed: above 0")
+
+    @property
+    def fwhm(self) -> float:
+        """Geometric mean of both axes, px."""
+        return float(np.sqrt(self.fwhm_x * self.fwhm_y))
+
+    @property
+    def weights(self) -> Array:
+        """Share of the flux in each Gaussian; their sum is 1."""
+        return np.array(_PROFILES[self.profile][0])
+
+    @property
+    def scales(self) -> Array:
+        """Sigma of each Gaussian over the FWHM."""
+        return np.array(_PROFILES[self.profile][1])
+
+    @property
+    def half_window_px(self) -> int:
+        """A fit's window reaches this far from its middle pixel: about 2.2 FWHM."""
+        return half_window(max(self.fwhm_x, self.fwhm_y))
+
+    def with_profile(self, profile: str) -> Psf:
+        """The same widths with another profile."""
+        return replace(self, profile=profile)
+
+
+def half_window(fwhm_px: float) -> int:
+    """How far a fit's window reaches from its middle pixel for stars of a given width, px."""
+    return int(np.clip(np.ceil(2.2 * fwhm_px + 1.0), 4, 40))

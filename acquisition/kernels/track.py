@@ -1,0 +1,273 @@
+"""Known stars, found again in small windows.
+
+In: a frame, where its stars are expected, how bright they were. Out: one row of `centroid` numbers a star, and how
+many of them stood out where the common motion puts them.
+
+First all stars together choose one common motion in whole pixels: the one under which most of them stand out. So a
+satellite, a hot pixel or a neighbour near one star does not lead it astray. Then each is measured on its own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .background import quantile
+from .centroid import COLUMNS, NEAR_EDGE, NO_STAR, RING, STATUS, X, Y, cut, fit_star, window_star
+from .compiled import compiled
+from .psf import Psf
+
+Array = NDArray[np.float64]
+
+_CAP = 12.0  # significance at which one star's vote counts in full
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """Stars of one frame.
+
+    Attributes
+    ----------
+    table : ndarray, shape [n, COLUMNS]
+        Columns as `centroid`'s, positions in the frame.
+    shift : (int, int)
+        The common motion against the expectation, whole px.
+    standing_out : ndarray of bool
+        Whether a star's light stands out where the common motion puts it.
+    signal : ndarray
+        Significance of each star's light there: of the 3 x 3 px about it but for the brightest, in their noise.
+    agreement : float
+        Share of the votes' possible sum that the common motion got: 1 when every star stood out as expected.
+    """
+
+    table: Array
+    shift: tuple[int, int]
+    standing_out: NDArray[np.bool_]
+    signal: Array
+    agreement: float
+
+
+def track(
+    frame: NDArray[Any],
+    bad: NDArray[np.uint8],
+    x: Array,
+    y: Array,
+    signal: Array,
+    psf: Psf,
+    *,
+    search_px: int,
+    adu_per_e: float,
+    saturation: float,
+    precise: bool = True,
+    free_width_above: float = np.inf,
+) -> Tracked:
+    """Measure stars near where they are expected.
+
+    Parameters
+    ----------
+    frame, bad : ndarray
+        As for `background.measure_background`.
+    x, y : ndarray of float64
+        Expected places, 0-based px; may lie outside the frame.
+    signal : ndarray of float64
+        Expected significance of each star's light (`Tracked.signal`); weighs the votes.
+    psf : Psf
+        Profile of the stars.
+    search_px : int
+        Largest common motion against the expectation, px.
+    adu_per_e, saturation : float
+        As for `centroid.fit_star`.
+    precise : bool
+        Fit (True) or take windowed centroids.
+    free_width_above : float
+        Fit the widths of stars of at least this signal, too.
+    """
+    n = len(x)
+    half = psf.half_window_px
+    size = 2 * (half + RING + search_px + 2) + 1
+    patches = np.empty((n, size, size), np.float32)
+    corner = np.empty((n, 2), np.int64)
+    expected = np.column_stack((x, y)).astype(np.float64)
+    _cut_all(frame, bad, expected, patches, corner)
+    table = np.empty((n, COLUMNS))
+    stands = np.zeros(n, np.bool_)
+    seen = np.zeros(n)
+    shift = np.zeros(3)
+    _track(
+        patches,
+        corner,
+        expected,
+        np.ascontiguousarray(signal, np.float64),
+        psf.fwhm_x,
+        psf.fwhm_y,
+        psf.weights,
+        psf.scales,
+        search_px,
+        half,
+        adu_per_e,
+        saturation,
+        precise,
+        free_width_above,
+        frame.shape[0],
+        frame.shape[1],
+        table,
+        stands,
+        seen,
+        shift,
+    )
+    return Tracked(table, (int(shift[0]), int(shift[1])), stands, seen, float(shift[2]))
+
+
+@compiled
+def _cut_all(
+    frame: NDArray[Any],
+    bad: NDArray[np.uint8],
+    expected: Array,
+    patches: NDArray[np.float32],
+    corner: NDArray[np.int64],
+) -> None:
+    middle = patches.shape[1] // 2
+    for k in range(len(expected)):
+        corner[k, 0] = math.floor(expected[k, 0] + 0.5) - middle
+        corner[k, 1] = math.floor(expected[k, 1] + 0.5) - middle
+        cut(frame, bad, corner[k, 0], corner[k, 1], patches[k])
+
+
+@compiled
+def box_without_peak(patch: NDArray[np.float32], x: int, y: int, sky: float) -> float:
+    """Sum of the 3 x 3 px about a pixel above the sky, less the brightest: what a star has and a hot pixel has not."""
+    total, peak = 0.0, -np.inf
+    for j in range(y - 1, y + 2):
+        for i in range(x - 1, x + 2):
+            value = patch[j, i] - sky
+            if math.isfinite(value):
+                total += value
+                peak = max(peak, value)
+    return total - peak if peak > -np.inf else 0.0
+
+
+@compiled
+def border_sky(patch: NDArray[np.float32], scratch: NDArray[np.float32], sky: Array) -> None:
+    """Level and noise of a patch's two outermost rings into ``sky``; level 0 and noise 0 without a usable pixel."""
+    size = patch.shape[0]
+    n = 0
+    for k in range(size):
+        for edge in range(2):
+            for value in (patch[edge, k], patch[size - 1 - edge, k], patch[k, edge], patch[k, size - 1 - edge]):
+                if math.isfinite(value):
+                    scratch[n] = value
+                    n += 1
+    sky[:] = 0.0
+    if n > 0:
+        sky[0] = quantile(scratch, n, 0.5)
+        sky[3] = max(sky[0] - quantile(scratch, n, 0.158655), 0.2887)
+
+
+@compiled
+def _track(
+    patches: NDArray[np.float32],
+    corner: NDArray[np.int64],
+    expected: Array,
+    signal: Array,
+    fwhm_x: float,
+    fwhm_y: float,
+    weights: Array,
+    scales: Array,
+    search: int,
+    half: int,
+    adu_per_e: float,
+    saturation: float,
+    precise: bool,
+    free_width_above: float,
+    height: int,
+    width: int,
+    table: Array,
+    stands: NDArray[np.bool_],
+    seen: Array,
+    shift: Array,
+) -> None:
+    n, size = patches.shape[0], patches.shape[1]
+    middle = size // 2
+    side = 2 * search + 3  # one more all around, for each star's own last pixel
+    boxes = np.zeros((n, side, side))
+    skies = np.zeros((n, 4))
+    scratch = np.empty(8 * size, np.float32)
+    votes = np.zeros((side, side))
+    possible = 0.0
+    for k in range(n):
+        border_sky(patches[k], scratch, skies[k])
+        noise = skies[k, 3]
+        if noise <= 0.0:
+            continue
+        weight = min(signal[k], _CAP)
+        possible += weight
+        for j in range(side):
+            for i in range(side):
+                box = box_without_peak(patches[k], middle + i - search - 1, middle + j - search - 1, skies[k, 0])
+                boxes[k, j, i] = box / (math.sqrt(8.0) * noise)
+                if 0 < i < side - 1 and 0 < j < side - 1:
+                    votes[j, i] += min(max(boxes[k, j, i], 0.0), weight)
+    best, bi, bj = -1.0, search + 1, search + 1
+    for j in range(1, side - 1):
+        for i in range(1, side - 1):
+            # of equal votes the one nearest to the expectation
+            score = votes[j, i] - 1e-3 * ((i - search - 1) ** 2 + (j - search - 1) ** 2)
+            if score > best:
+                best, bi, bj = score, i, j
+    shift[0], shift[1] = bi - search - 1, bj - search - 1
+    shift[2] = votes[bj, bi] / possible if possible > 0.0 else 0.0
+    sigma = max(0.424661 * math.sqrt(fwhm_x * fwhm_y + 0.35), 0.6)
+    for k in range(n):
+        table[k, :] = np.nan
+        table[k, STATUS] = NO_STAR
+        stands[k] = False
+        # its own brightest place next to the common one
+        own, oi, oj = -np.inf, bi, bj
+        for j in range(bj - 1, bj + 2):
+            for i in range(bi - 1, bi + 2):
+                if boxes[k, j, i] > own:
+                    own, oi, oj = boxes[k, j, i], i, j
+        seen[k] = own
+        x0, y0 = middle + oi - search - 1, middle + oj - search - 1
+        gx, gy = corner[k, 0] + x0, corner[k, 1] + y0
+        margin = max(2.0, 0.6 * max(fwhm_x, fwhm_y))
+        if gx < margin or gy < margin or gx > width - 1 - margin or gy > height - 1 - margin:
+            table[k, STATUS] = NEAR_EDGE
+            continue
+        stands[k] = own > max(2.5, 0.1 * min(signal[k], 100.0))
+        if not stands[k]:
+            continue
+        x1, y1 = _light_centre(patches[k], x0, y0, skies[k, 0])
+        if precise:
+            free = signal[k] >= free_width_above
+            fit_star(
+                patches[k], x1, y1, fwhm_x, fwhm_y, weights, scales, free, adu_per_e, saturation, half,
+                1.5 + 0.5 * max(fwhm_x, fwhm_y), skies[k], table[k],
+            )  # fmt: skip
+        else:
+            window_star(
+                patches[k], x1, y1, sigma, adu_per_e, saturation, half, 1.5 + 0.5 * max(fwhm_x, fwhm_y),
+                skies[k], table[k],
+            )  # fmt: skip
+        table[k, X] += corner[k, 0]
+        table[k, Y] += corner[k, 1]
+
+
+@compiled
+def _light_centre(patch: NDArray[np.float32], x: int, y: int, sky: float) -> tuple[float, float]:
+    """Centre of the 3 x 3 px about a pixel, never more than a pixel away from it."""
+    s = sx = sy = 0.0
+    for j in range(-1, 2):
+        for i in range(-1, 2):
+            value = max(float(patch[y + j, x + i]) - sky, 0.0)
+            if math.isfinite(value):
+                s += value
+                sx += value * i
+                sy += value * j
+    if s <= 0.0:
+        return float(x), float(y)
+    return x + sx / s, y + sy / s

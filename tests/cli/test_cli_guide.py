@@ -122,7 +122,7 @@ def test_a_roi_outside_the_sensor_is_one_line(capsys, tmp_path):
 def test_a_signal_ends_it_in_order_within_two_seconds(tmp_path, fast, number):
     output = tmp_path / "run"
     process = subprocess.Popen(
-        [sys.executable, "-m", "acquisition.cli", "guide", "--config", fast, "--output", output],
+        [sys.executable, "-m", "acquisition.cli", "guide", "--config", fast, "--exposure", "0.2", "--output", output],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
     try:

@@ -28,6 +28,7 @@ DEFAULT_SEED = 1
 PATH_STEP_S = 0.02
 MOST_PATH_STEPS = 20_000
 MOST_PIECES = 256
+NO_STARS = np.empty(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class World:
         self.hot: HotPixels = hot_pixels(sensor, seed)
         self.scale_arcsec_per_px = optics.scale_arcsec_per_px(telescope, sensor.pixel_size_um)
         self.cd_deg_per_px = optics.cd_deg_per_px(telescope, sensor.pixel_size_um)
+        self.px_per_deg = np.linalg.inv(self.cd_deg_per_px)
         sigma = optics.sigma_arcsec(telescope, setup.air.seeing_fwhm_arcsec, self.tilt.variance_arcsec2)
         self.sigma_px = sigma / self.scale_arcsec_per_px
         area_m2 = math.pi * (telescope.aperture_mm / 2000) ** 2
@@ -101,29 +103,28 @@ class World:
         ra, dec = ra / 3600, dec / 3600
         mean_ra, mean_dec = float(ra.mean()), float(dec.mean())
         cos_dec = math.cos(math.radians(mean_dec))
-        to_px = np.linalg.inv(self.cd_deg_per_px)
         # where the telescope goes, the stars go the other way
-        dx, dy = to_px @ np.array([(mean_ra - ra) * cos_dec, mean_dec - dec])
+        dx, dy = self.px_per_deg @ np.array([(mean_ra - ra) * cos_dec, mean_dec - dec])
         tilt_x, tilt_y = self.tilt.at(times)
         path = pieces(dx + tilt_x / self.scale_arcsec_per_px, dy + tilt_y / self.scale_arcsec_per_px, self.sigma_px)
-        x, y, flux = self._stars(mean_ra, mean_dec, max(float(np.ptp(dx)), float(np.ptp(dy))))
+        motion_px = max(float(np.ptp(dx)), float(np.ptp(dy)))
+        slewing = motion_px > steps  # a blur too faint to see
+        x, y, flux = (NO_STARS,) * 3 if slewing else self._stars(mean_ra, mean_dec, motion_px)
         return Field(x, y, flux, path, mean_ra, mean_dec, error_ra * cos_dec, error_dec)
 
     def displacement_px(self, ra_arcsec: float, dec_arcsec: float) -> tuple[float, float]:
         """How the field moves on the unbinned detector when the pointing goes by this much on the sky."""
-        dx, dy = np.linalg.inv(self.cd_deg_per_px) @ np.array([-ra_arcsec, -dec_arcsec]) / 3600
+        dx, dy = self.px_per_deg @ np.array([-ra_arcsec, -dec_arcsec]) / 3600
         return float(dx), float(dy)
 
     def _stars(self, ra_deg: float, dec_deg: float, motion_px: float) -> tuple[Floats, Floats, Floats]:
         sensor = self.setup.sensor
         width, height = sensor.width_px, sensor.height_px
-        if motion_px > width + height:  # slewing: smeared beyond recognition
-            return np.empty(0), np.empty(0), np.empty(0)
         margin = 50 + motion_px
         radius = (math.hypot(width, height) / 2 + margin) * self.scale_arcsec_per_px / 3600
         stars = self.sky.around(ra_deg, dec_deg, radius)
         east, north, in_front = tangent_plane_arcsec(stars, ra_deg, dec_deg)
-        dx, dy = np.linalg.inv(self.cd_deg_per_px) @ np.vstack([east, north]) / 3600
+        dx, dy = self.px_per_deg @ np.vstack([east, north]) / 3600
         x, y = dx + self.centre_px[0], dy + self.centre_px[1]
         seen = in_front & (x > -margin) & (x < width + margin) & (y > -margin) & (y < height + margin)
         flux = self.zero_mag_e_per_s * 10 ** (-0.4 * stars.mag[seen])

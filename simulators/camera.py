@@ -38,7 +38,7 @@ from . import sensor as chip
 from .render import NORMALS, add_stars, background_table, digitise
 from .setup import SensorSpec
 from .streams import Subject, key
-from .world import Field, Pixels, World, airmass, hour_angle_deg, shared_world, whole_number
+from .world import NO_STARS, Field, Pixels, World, airmass, hour_angle_deg, shared_world, whole_number
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +105,8 @@ class SimulatedCamera:
     async def connect(self) -> None:
         self._users += 1
         if self._users == 1:
+            # the very first use compiles for seconds, which must not count against an exposure's deadline
+            await asyncio.to_thread(warm_up, self.world)
             self._closed.clear()
             self._relax_temperature()
 
@@ -370,6 +372,12 @@ def render(world: World, settings: CameraSettings, field: Field, temp_c: float, 
         return chip.bin_pixels((counts >> (spec.adc_bits - 8)).astype(np.uint8), binning)
     counts <<= 16 - spec.adc_bits
     return chip.bin_pixels(counts, binning)
+
+
+def warm_up(world: World) -> None:
+    """Have everything compiled that `render` needs."""
+    nowhere = Field(NO_STARS, NO_STARS, NO_STARS, np.empty((0, 5)), 0.0, 0.0, 0.0, 0.0)
+    render(world, CameraSettings(roi=Roi(0, 0, 1, 1)), nowhere, 0.0, np.uint64(0))
 
 
 def _whole(spec: SensorSpec, settings: CameraSettings) -> Roi:

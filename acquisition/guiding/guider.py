@@ -288,7 +288,7 @@ class Guider:
         lock = _lock(first)
         began_s = self._now()
         self._listen(GuidingBegan(began_s, utc_now(), lock.x, lock.y, _hfd(first, lock.star_number), response, scale))
-        self._change(State.GUIDING, "calibrated" if self._settings.corrections else "corrections are off")
+        self._change(State.GUIDING, "on the guide stars" if self._settings.corrections else "corrections are off")
         frame = 0
         settling: SettleState | None = None
         next_dither_s = began_s + (self._settings.dither.every_s or math.inf)

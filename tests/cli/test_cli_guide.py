@@ -63,7 +63,7 @@ def test_a_run_leaves_log_report_and_plot(capsys, tmp_path, fast):
     assert isinstance(guiding, GuidingSection)
     assert guiding.ends is not None
     assert len(guiding.rows) == report["frames"]
-    assert "Guiding: calibrated" in out
+    assert "Guiding: on the guide stars" in out
     assert "duration reached" in out
     assert str(output / "guidelog.txt") in out
     frames = sorted((tmp_path / "frames").glob("*.fits"))

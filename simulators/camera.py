@@ -38,7 +38,7 @@ from . import sensor as chip
 from .render import NORMALS, add_stars, background_table, digitise
 from .setup import SensorSpec
 from .streams import Subject, key
-from .world import NO_STARS, Field, Pixels, World, airmass, hour_angle_deg, shared_world, whole_number
+from .world import NO_STARS, Field, World, airmass, hour_angle_deg, shared_world, whole_number
 
 log = logging.getLogger(__name__)
 
@@ -103,12 +103,12 @@ class SimulatedCamera:
         return self._settings
 
     async def connect(self) -> None:
-        self._users += 1
-        if self._users == 1:
+        if self._users == 0:
             # the very first use compiles for seconds, which must not count against an exposure's deadline
             await asyncio.to_thread(warm_up, self.world)
-            self._closed.clear()
             self._relax_temperature()
+        self._closed.clear()
+        self._users += 1
 
     async def close(self) -> None:
         self._users = max(0, self._users - 1)
@@ -196,8 +196,7 @@ class SimulatedCamera:
         with suppress(TimeoutError):
             async with asyncio.timeout(None if math.isinf(duration_s) else duration_s):
                 await self._closed.wait()
-        if self._closed.is_set():
-            raise DeviceGone(f"{self._spec.name} was closed during an exposure")
+                raise DeviceGone(f"{self._spec.name} was closed during an exposure")
 
     def _noise_key(self, number: int) -> np.uint64:
         return key(self.world.seed, Subject.NOISE, self._number, number)
@@ -319,7 +318,7 @@ class _Start:
     temp_c: float
 
 
-def render(world: World, settings: CameraSettings, field: Field, temp_c: float, noise_key: np.uint64) -> Pixels:
+def render(world: World, settings: CameraSettings, field: Field, temp_c: float, noise_key: np.uint64) -> chip.Pixels:
     """The frame that the sensor delivers for a field: [y, x], uint8 or uint16, the ROI only."""
     spec, sky_e_per_s = world.setup.sensor, world.sky_e_per_s_px
     roi, binning, exposure_s = _whole(spec, settings), settings.binning, settings.exposure_s

@@ -14,6 +14,8 @@ from .process import Floats
 from .setup import SensorSpec
 from .streams import Subject, generator
 
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+
 
 @dataclass(frozen=True, slots=True)
 class HotPixels:
@@ -65,7 +67,7 @@ def data_max_adu(spec: SensorSpec, bits: int) -> float:
     return float((2**spec.adc_bits - 1) * 2 ** (16 - spec.adc_bits)) if bits == 16 else 255.0
 
 
-def bin_pixels(frame: NDArray[np.uint16] | NDArray[np.uint8], binning: int) -> NDArray[np.uint16] | NDArray[np.uint8]:
+def bin_pixels(frame: Pixels, binning: int) -> Pixels:
     """Bin a frame whose sides are multiples of the binning: the mean of uint16, the clipped sum of uint8."""
     if binning == 1:
         return frame

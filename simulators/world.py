@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
 from acquisition.devices import DeviceContext, DeviceUrl
 from acquisition.errors import ConfigError
@@ -200,6 +199,3 @@ def airmass(hour_angle_deg: float, dec_deg: float, lat_deg: float) -> float | No
     if sin_alt <= 0:
         return None
     return float(1 / (sin_alt + 0.50572 * (math.degrees(math.asin(sin_alt)) + 6.07995) ** -1.6364))
-
-
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
@@ -53,7 +53,7 @@ class Deadlines:
 
     open_s: float = 15.0
     configure_s: float = 5.0
-    call_s: float = 2.0  # start, ask, status, one slice of a video
+    call_s: float = 5.0  # start, ask, status, one slice of a video
     read_s: float = 10.0
     stop_s: float = 1.5  # stop, close
     readout_s: float = 15.0  # from the end of the exposure until the sensor says that the frame is ready
@@ -167,7 +167,7 @@ class ThreadedCamera:
             if self._job is not None:
                 self._job.closed.set_result(None)
                 self._job = None
-            await self._to_the_end(self._thread.close(self._close, deadline_s=self._deadlines.stop_s))
+            await self._to_the_end(lambda: self._thread.close(self._close, deadline_s=self._deadlines.stop_s))
 
     async def configure(self, settings: CameraSettings) -> Accepted:
         check_settings(settings, self.info)
@@ -313,30 +313,29 @@ class ThreadedCamera:
     def _image(self, frame: NDArray[Any], start: _Start, extra: FrameFacts) -> Image:
         """The frame as an `Image`; what the sensor knows itself overrides what we know of it."""
         self._frame_seq += 1
-        known = {name: value for name in _FACTS if (value := getattr(extra, name)) is not None}
-        known["n_dropped"] = self._dropped(extra.n_dropped or 0)
-        facts = replace(
-            self._facts,
-            start_utc=start.utc,
-            start_uncertainty_s=start.uncertainty_s,
-            start_loop_s=start.loop_s,
-            frame_seq=self._frame_seq,
-        )
-        return Image.from_camera(frame, replace(facts, **known))
+        facts: dict[str, Any] = {
+            "start_utc": start.utc,
+            "start_uncertainty_s": start.uncertainty_s,
+            "start_loop_s": start.loop_s,
+            "frame_seq": self._frame_seq,
+        }
+        facts |= {name: value for name in _FACTS if (value := getattr(extra, name)) is not None}
+        facts["n_dropped"] = self._dropped(extra.n_dropped or 0)
+        return Image.from_camera(frame, replace(self._facts, **facts))
 
     def _dropped(self, by_sensor: int) -> int:
         return by_sensor + self._n_dropped + (self._pool.n_dropped if self._pool is not None else 0)
 
     async def _stop(self, job: _Job) -> None:
         if not job.closed.done():
-            await self._to_the_end(self._thread.call(self._sensor.stop, deadline_s=self._deadlines.stop_s))
+            await self._to_the_end(lambda: self._thread.call(self._sensor.stop, deadline_s=self._deadlines.stop_s))
 
-    async def _to_the_end(self, call: Coroutine[Any, Any, None]) -> None:
+    async def _to_the_end(self, call: Callable[[], Awaitable[None]]) -> None:
         """Make a call even if the caller is cancelled meanwhile, and only log its failure."""
 
         async def attempt() -> None:
             try:
-                await call
+                await call()
             except DeviceError as error:
                 log.warning("%s", error)
 

@@ -157,7 +157,7 @@ def _progress() -> Progress:
         TextColumn("{task.percentage:.0f} %"),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,21 +94,23 @@ def _format(pattern: str, header: Mapping[str, Any], keys: Mapping[str, Any]) ->
     return format_filename(header, pattern, keys)
 
 
-class _AnyKey(dict[str, str]):
-    """A header that has every key."""
+class _AnyKey(Mapping[str, Any]):
+    """A header that has whatever key it is asked for."""
 
-    def __contains__(self, key: object) -> bool:
-        return True
-
-    def __missing__(self, key: str) -> str:
+    def __getitem__(self, key: str) -> str:
         return "0"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
 
 
 def _check_placeholders(pattern: str) -> None:
-    header: Mapping[str, Any] = _AnyKey()
     for part in re.findall(r"\{[^{}]*\}|[{}]", pattern):
         try:
-            name = _format(part, header, {})
+            name = _format(part, _AnyKey(), {})
         except ValueError:
             continue  # a function that wants another value: the frame will tell
         except KeyError as error:

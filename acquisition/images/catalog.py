@@ -3,8 +3,8 @@
 In: an astropy `Table`, or a table HDU of any program. Out: a table HDU that standard readers open, or a `Table`.
 
 FITS tables hold numbers and ASCII. What they cannot say is said in two ways: astropy's own (``Table.read`` restores
-masks, descriptions and coordinate columns from COMMENT cards), and a card TABLEINF, YAML in ASCII (`text.to_ascii`), from
-which this module restores the exact types, units, texts and meta. Text in columns is escaped by `text.to_ascii`.
+masks, descriptions and coordinate columns from COMMENT cards), and a card TABLEINF, YAML in ASCII (`text.to_ascii`),
+from which this module restores the exact types, units, texts and meta. Text in columns is escaped by `text.to_ascii`.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ def _storable_values(column: Column) -> NDArray[Any]:
         text = values if values.dtype.kind == "U" else np.char.decode(values, "latin-1")
         return _map_text(to_ascii, text)
     if values.dtype.kind not in "biufc" or values.dtype.itemsize > (16 if values.dtype.kind == "c" else 8):
-        raise ValueError(f"catalog column {column.name!r} is of type {values.dtype}; FITS holds numbers, bools and text")
+        raise ValueError(
+            f"catalog column {column.name!r} is of type {values.dtype}; FITS holds numbers, bools and text"
+        )
     return values.astype(_WIDER.get(values.dtype.name, values.dtype), copy=False)
 
 

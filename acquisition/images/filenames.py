@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from astropy.io.fits.card import Undefined
+
 from .header import parse_utc
 
 _PLACEHOLDER = re.compile(r"\{([\w-]+)(?:\|([\w-]+)((?::[^{}:|]*)*))?\}")
@@ -69,11 +71,10 @@ class FilenameFormatter:
         key, function, parameters = match.groups()
 
         def value(key: str) -> Any:
-            if key in self.keys:
-                return self.keys[key]
-            if key in header:
-                return header[key]
-            raise KeyError(f"no key {key}")
+            found = self.keys[key] if key in self.keys else header.get(key)
+            if found is None or isinstance(found, Undefined):
+                raise KeyError(f"no key {key}")
+            return found
 
         if function is None:
             return str(value(key))
@@ -81,7 +82,7 @@ class FilenameFormatter:
             raise KeyError(f"no function {function}")
         try:
             return _FUNCTIONS[function](value, key, *parameters.split(":")[1:])
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(f"cannot fill {match[0]}: {error}") from error
 
 
@@ -107,7 +108,7 @@ def _datetime(value: Lookup, key: str) -> datetime:
     text = str(value(key))
     time = parse_utc(text)
     if time is None:
-        raise ValueError(f"{key} is {text!r}, which is not a time such as 2026-03-01T20:15:00")
+        raise ValueError(f"{text!r} is not a time such as 2026-03-01T20:15:00")
     return time
 
 

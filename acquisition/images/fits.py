@@ -5,7 +5,7 @@ In: `FitsParts`, or a file of any program. Out: a file that standard readers ope
 What is where: science pixels in the primary HDU; then, where present, the tables CAT and FRAMES and the images MASK,
 UNCERT and RAW. What FITS cannot say itself:
 
-- bool pixels are written as 0 and 1, with a card BOOLEAN in their header;
+- bool pixels are written as 0 and 1, with a card BOOLPIX in their header;
 - a mask is uint8, unless that would lose something (other integers, fractions, NaN): then it keeps its type;
 - where RAW is the very array of the science pixels, its HDU is empty, with their CRC-32 in a card RAWCRC32; raw is
   restored as long as the pixels still have it, as both data and raw, read-only;
@@ -33,6 +33,8 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from .header import exact_card
+
 if TYPE_CHECKING:
     from astropy.table import Table
 
@@ -40,7 +42,7 @@ BLOCK = 2880
 """Bytes; headers and data are padded to multiples of it (FITS standard 4.0, section 3.1)."""
 
 _STRUCTURE = re.compile(
-    r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|GROUPS|BSCALE|BZERO|BLANK|CHECKSUM|DATASUM|BOOLEAN"
+    r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|GROUPS|BSCALE|BZERO|BLANK|CHECKSUM|DATASUM|BOOLPIX"
 )
 """Keywords that describe how the pixels are stored; written anew for what is written."""
 
@@ -112,7 +114,7 @@ def _read(data: bytes, name: str) -> FitsParts:
 
 
 def _check_complete(data: bytes) -> None:
-    """Raise OSError where the file ends before a header or its pixels do; missing padding and trailing junk are fine."""
+    """Raise OSError where the file ends within a header or its data; missing padding and trailing junk are fine."""
     position, index = 0, 0
     stream = io.BytesIO(data)
     while index == 0 or data.startswith(b"XTENSION", position):
@@ -140,8 +142,9 @@ def _parts(hdus: fits.HDUList) -> FitsParts | None:
     science = _science(hdus)
     if science is None:
         return None
-    images = {h.name: h for h in reversed(hdus) if h is not science and isinstance(h, fits.ImageHDU | fits.CompImageHDU)}
-    tables = {h.name: h for h in reversed(hdus) if type(h) in (fits.BinTableHDU, fits.TableHDU)}
+    others = [hdu for hdu in reversed(hdus) if hdu is not science]  # of two with one name, the first counts
+    images = {hdu.name: hdu for hdu in others if isinstance(hdu, fits.ImageHDU | fits.CompImageHDU)}
+    tables = {hdu.name: hdu for hdu in others if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)}
     parts = FitsParts(_pixels(science), science.header)
     if "MASK" in images:
         parts.mask = _pixels(images["MASK"])
@@ -175,7 +178,8 @@ def _science(hdus: fits.HDUList) -> Any:
 
 def _pixels(hdu: Any) -> NDArray[Any] | None:
     data: NDArray[Any] | None = hdu.data  # before the header, which changes with it
-    if hdu.header.pop("BOOLEAN", False) is True and data is not None and data.dtype == np.uint8:
+    was_bool = hdu.header.pop("BOOLPIX", False) is True
+    if was_bool and data is not None and data.dtype == np.uint8 and data.max(initial=0) <= 1:
         return data.astype(bool)
     return data
 
@@ -219,7 +223,9 @@ def write(
         _save(hdus, f, output_verify, overwrite, checksum)
 
 
-def write_catalog(catalog: Table, f: Any, output_verify: str = "exception", overwrite: bool = False, checksum: bool = False) -> None:
+def write_catalog(
+    catalog: Table, f: Any, output_verify: str = "exception", overwrite: bool = False, checksum: bool = False
+) -> None:
     """Write a catalog alone, as the table CAT; otherwise like `write`."""
     from .catalog import table_to_hdu
 
@@ -239,26 +245,36 @@ def _image_hdu(data: NDArray[Any], kind: Any, header: fits.Header | None = None,
     if name is not None:
         hdu.name = name
     if is_bool:
-        hdu.header["BOOLEAN"] = (True, "pixels are truth values")
+        hdu.header["BOOLPIX"] = (True, "pixels are truth values")
     return hdu
 
 
 def _science_header(header: fits.Header) -> fits.Header:
-    header = header.copy()
-    for keyword in {keyword for keyword in header if _STRUCTURE.fullmatch(keyword)}:
-        header.remove(keyword, remove_all=True)
-    return header
+    """The cards that say something about the frame and not about how it is stored."""
+    return fits.Header([_exact(card) for card in header.cards if not _STRUCTURE.fullmatch(card.keyword)])
+
+
+def _exact(card: fits.Card) -> fits.Card:
+    """The card, or one like it where astropy would cut the number."""
+    try:
+        value = card.value
+    except fits.VerifyError:  # another program's, kept as it is
+        return card
+    if isinstance(value, float) and fits.Card.fromstring(card.image).value != value:
+        return exact_card(card.keyword, float(value), card.comment)
+    return card
 
 
 def _narrow_mask(mask: NDArray[Any]) -> NDArray[Any]:
     """The mask as uint8 if that loses nothing, else as it is."""
-    narrow = mask.astype(np.uint8)
+    with np.errstate(invalid="ignore"):  # NaN
+        narrow = mask.astype(np.uint8)
     return narrow if np.array_equal(narrow, mask) else mask
 
 
 def _crc32(data: NDArray[Any]) -> int:
     """Of the pixels as FITS orders them, whatever the byte order in memory."""
-    return zlib.crc32(np.ascontiguousarray(data, data.dtype.newbyteorder(">")))
+    return zlib.crc32(np.ascontiguousarray(data, data.dtype.newbyteorder(">")).data)
 
 
 def _save(hdus: fits.HDUList, f: Any, output_verify: str, overwrite: bool, checksum: bool) -> None:

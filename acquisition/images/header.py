@@ -54,6 +54,7 @@ def facts_to_header(facts: FrameFacts, shape: tuple[int, ...] = ()) -> Header:
             value = value.item()
         if isinstance(value, str):
             value = to_ascii(value)
+            comment = comment[: max(0, 63 - len(value) - value.count("'"))]  # what fits the card
         if value is not None and value != "" and not (isinstance(value, float) and not math.isfinite(value)):
             cards.append(exact_card(keyword, value, comment))
     return Header(cards)

@@ -271,8 +271,8 @@ class Image:
         from astropy.nddata import StdDevUncertainty, UnknownUncertainty
 
         def as_float(array: Any) -> NDArray[Any]:
-            array = np.asarray(array)
-            return array.astype(np.result_type(array.dtype, np.float32))
+            floats: NDArray[Any] = np.asarray(array).astype(np.result_type(array.dtype, np.float32))
+            return floats
 
         uncertainty = ccd.uncertainty
         if uncertainty is not None and not isinstance(uncertainty, UnknownUncertainty):

@@ -68,7 +68,8 @@ def to_8_bit(data: NDArray[Any], vmin: float | None = None, vmax: float | None =
     scaled = np.subtract(data, float(vmin), dtype=exact)
     scaled *= 255 / (float(vmax) - float(vmin))
     np.nan_to_num(np.clip(scaled, 0, 255, out=scaled), copy=False)
-    return scaled.astype(np.uint8)
+    eight_bit: NDArray[np.uint8] = scaled.astype(np.uint8)
+    return eight_bit
 
 
 def _order_statistics(data: NDArray[Any]) -> tuple[float, float]:

@@ -70,7 +70,7 @@ class ImageProcessor(ABC):
         """
         raise error
 
-    async def reset(self) -> None:
+    async def reset(self) -> None:  # noqa: B027  # most processors remember nothing
         """Forget all earlier images."""
 
 

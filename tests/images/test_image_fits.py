@@ -1,0 +1,539 @@
+import bz2
+import contextlib
+import gzip
+import io
+import lzma
+import os
+import stat
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from acquisition.errors import ImageError
+from acquisition.images import FrameFacts, Image
+
+NUMBERS = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8"]
+
+
+def again(image: Image) -> Image:
+    return Image.from_bytes(image.to_bytes())
+
+
+def hdus(image: Image) -> fits.HDUList:
+    return fits.open(io.BytesIO(image.to_bytes()), memmap=False, lazy_load_hdus=False)
+
+
+def small(**parts: Any) -> Image:
+    return Image(np.arange(12, dtype=np.int16).reshape(3, 4), **parts)
+
+
+# --- pixels -------------------------------------------------------------------------------------------------------
+
+arrays = hnp.arrays(
+    st.sampled_from(["?", *NUMBERS, *(f">{dtype}" for dtype in NUMBERS)]).map(np.dtype),
+    hnp.array_shapes(min_dims=1, max_dims=3, max_side=5),
+)
+
+
+@given(arrays)
+@settings(max_examples=150)
+def test_any_pixels_come_back(data: np.ndarray[Any, Any]) -> None:
+    first = again(Image(data)).data
+    second = again(Image(first)).data
+    for back in (first, second):
+        np.testing.assert_array_equal(back, data)
+        assert back.dtype.newbyteorder("=") == data.dtype.newbyteorder("=")
+        assert back.flags.writeable
+    assert first.dtype == second.dtype
+
+
+@given(arrays, st.data())
+def test_pixels_of_any_memory_layout(data: np.ndarray[Any, Any], draw: st.DataObject) -> None:
+    view = draw.draw(st.sampled_from([data[::-1], data[..., ::-1], data.T, np.asfortranarray(data), data[::2]]))
+    view.flags.writeable = False
+    np.testing.assert_array_equal(again(Image(view)).data, view)
+
+
+@pytest.mark.parametrize("dtype", NUMBERS)
+def test_extreme_values_and_byte_order(dtype: str) -> None:
+    info = np.iinfo(dtype) if np.dtype(dtype).kind in "iu" else np.finfo(dtype)
+    data = np.array([[info.min, info.max, 0, 1]], dtype)
+    back = again(Image(data)).data
+    np.testing.assert_array_equal(back, data)
+    is_swapped = np.dtype(dtype).kind in "if" and np.dtype(dtype).itemsize > 1
+    assert back.dtype == (np.dtype(dtype).newbyteorder(">") if is_swapped else np.dtype(dtype))
+
+
+def test_nan_and_infinities() -> None:
+    data = np.array([[np.nan, np.inf, -np.inf, 0.0]], np.float32)
+    np.testing.assert_array_equal(again(Image(data)).data, data)
+
+
+def test_half_floats_are_written_as_float32() -> None:
+    data = np.array([[1.5, np.nan, 65504]], np.float16)
+    assert again(Image(data)).data.dtype == np.dtype(">f4")
+    np.testing.assert_array_equal(again(Image(data)).data, data)
+
+
+def test_bool_pixels_are_zeros_and_ones_for_others() -> None:
+    data = np.eye(3, dtype=bool)
+    with hdus(Image(data)) as file:
+        np.testing.assert_array_equal(file[0].data, np.eye(3, dtype=np.uint8))
+    back = again(Image(data))
+    assert back.data.dtype == bool
+    assert "BOOLPIX" not in back.header
+
+
+def test_an_image_read_as_integers_can_be_written_as_floats() -> None:
+    image = again(Image(np.array([[60000, 1]], np.uint16)))
+    image.data = image.data / 7
+    np.testing.assert_array_equal(again(image).data, image.data)
+    stale = Image(np.array([[0.5]]), fits.Header({"BZERO": 32768, "BSCALE": 2.0, "BLANK": 5, "BITPIX": 16}))
+    assert again(stale).data[0, 0] == 0.5
+
+
+@pytest.mark.parametrize("dtype", ["c8", "c16", "U3", "O", "M8[s]"])
+def test_pixels_that_fits_cannot_hold(dtype: str) -> None:
+    with pytest.raises(ValueError, match="FITS cannot hold"):
+        Image(np.zeros((2, 2), dtype)).to_bytes()
+
+
+def test_an_image_without_data_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(ImageError):
+        Image().to_bytes()
+    with pytest.raises(ImageError):
+        Image().writeto(tmp_path / "x.fits")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_big_image() -> None:
+    data = np.random.default_rng(1).integers(0, 65536, (3000, 4000), dtype=np.uint16)
+    np.testing.assert_array_equal(again(Image(data)).data, data)
+
+
+# --- the other parts ----------------------------------------------------------------------------------------------
+
+
+def test_order_of_the_parts_and_only_those_that_are_there() -> None:
+    part, table = np.zeros((3, 4), np.float32), Table({"x": [1]})
+    image = small(raw=part, mask=part, uncertainty=part, catalog=table, frames=table, meta={"not": "written"})
+    with hdus(image) as file:
+        assert [hdu.name for hdu in file] == ["PRIMARY", "CAT", "FRAMES", "MASK", "UNCERT", "RAW"]
+        file.verify("exception")
+    with hdus(small()) as file:
+        assert len(file) == 1
+    assert again(image).meta == {}
+    assert again(image).frames["x"][0] == 1
+
+
+@given(arrays)
+def test_uncertainty_and_raw_keep_their_type(data: np.ndarray[Any, Any]) -> None:
+    back = again(small(uncertainty=data, raw=data))
+    for part in (back.uncertainty, back.raw):
+        np.testing.assert_array_equal(part, data)
+        assert part.dtype.newbyteorder("=") == data.dtype.newbyteorder("=")
+
+
+@given(arrays)
+def test_what_is_masked_stays_masked(mask: np.ndarray[Any, Any]) -> None:
+    back = again(small(mask=mask)).mask
+    np.testing.assert_array_equal(back.astype(bool), mask.astype(bool))
+    np.testing.assert_array_equal(back, mask)
+
+
+def test_types_of_masks() -> None:
+    assert again(small(mask=np.eye(3, dtype=bool))).mask.dtype == np.uint8
+    assert again(small(mask=np.array([[0, 255]]))).mask.dtype == np.uint8
+    for values in ([[0, 256, 512]], [[0, np.nan, 1]], [[0, -1, 2]], [[0, 0.5, 0]]):
+        mask = np.array(values)
+        np.testing.assert_array_equal(again(small(mask=mask)).mask, mask)
+
+
+def test_raw_that_is_the_data_is_written_once() -> None:
+    data = np.arange(250_000, dtype=np.uint16).reshape(500, 500)
+    image = Image.from_camera(data, FrameFacts(instrument="cam"))
+    stored = image.to_bytes()
+    assert len(stored) < 1.1 * data.nbytes
+    back = Image.from_bytes(stored)
+    assert back.raw is back.data
+    assert not back.data.flags.writeable
+    assert again(back).raw.base is None
+    assert again(back.copy()).facts.instrument == "cam"
+    with fits.open(io.BytesIO(stored)) as file:
+        assert file["RAW"].data is None
+
+
+@pytest.mark.parametrize("dtype", ["u2", ">i4", "f4", "?"])
+def test_raw_is_not_claimed_when_another_program_changed_the_pixels(dtype: str) -> None:
+    image = Image.from_camera(np.ones((20, 20), dtype), FrameFacts())
+    assert again(image).raw is not None
+    with fits.open(io.BytesIO(image.to_bytes())) as file:
+        file[0].data = file[0].data + 1
+        stream = io.BytesIO()
+        file.writeto(stream)
+    back = Image.from_bytes(stream.getvalue())
+    assert back.safe_raw is None
+    assert back.data.flags.writeable
+
+
+def test_raw_equal_to_but_not_the_same_as_data_is_written() -> None:
+    back = again(small(raw=small().data))
+    assert not np.shares_memory(back.raw, back.data)
+    assert back.raw.flags.writeable
+
+
+# --- the header ---------------------------------------------------------------------------------------------------
+
+keywords = st.from_regex(r"[A-Z][A-Z0-9_-]{0,7}", fullmatch=True).map(lambda word: f"X{word}"[:8])
+texts = st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126), max_size=150).map(str.rstrip)
+values = texts | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.dictionaries(keywords | keywords.map(lambda word: f"LONG {word} KEY"), st.tuples(values, texts), max_size=12))
+@settings(max_examples=150)
+def test_any_header_comes_back(cards: dict[str, tuple[Any, str]]) -> None:
+    header = fits.Header()
+    for keyword, (value, comment) in cards.items():
+        if len(keyword) > 8 and isinstance(value, str):  # HIERARCH cards have no continuation
+            value = value[:30].replace("'", "").rstrip()
+        header[f"HIERARCH {keyword}" if len(keyword) > 8 else keyword] = (value, comment[:30])
+    back = again(small(header=header)).header
+    assert [card.keyword for card in back.cards if card.keyword in header] == [
+        card.keyword for card in header.cards if not card.keyword.startswith("NAXIS")
+    ]
+    for keyword in header:
+        assert back[keyword] == header[keyword]
+        assert type(back[keyword]) is type(header[keyword])
+
+
+def test_values_and_comments_of_cards() -> None:
+    header = fits.Header()
+    header["QUOTED"] = ("it's 'so'", "a comment")
+    header["TINY"] = 1e-300
+    header["PRECISE"] = -1.2345678901234567e-100
+    header["BIG"] = 2**63 - 1
+    header["HIERARCH ESO DET CHIP TEMP"] = (-110.5, "long keyword")
+    header["HIERARCH ESO DET CHIP FINE"] = -1.2345678901234567e-100
+    header["LONG"] = ("abc " * 40, "continued")
+    header["UNDEF"] = None
+    header.add_comment("first")
+    header.add_history("one")
+    header.add_comment("second")
+    header.add_history("two")
+    header.add_blank("between")
+    header["LAST"] = True
+    back = again(small(header=header)).header
+    assert back["QUOTED"] == "it's 'so'"
+    assert back.comments["QUOTED"] == "a comment"
+    assert (back["TINY"], back["PRECISE"]) == (1e-300, -1.2345678901234567e-100)
+    assert back["BIG"] == 2**63 - 1
+    assert (back["ESO DET CHIP TEMP"], back["ESO DET CHIP FINE"]) == (-110.5, -1.2345678901234567e-100)
+    assert back.comments["ESO DET CHIP TEMP"] == "long keyword"
+    assert back["LONG"] == ("abc " * 40).rstrip()
+    assert back["UNDEF"] is None or isinstance(back["UNDEF"], fits.card.Undefined)  # older astropy
+    assert list(back["COMMENT"]) == ["first", "second"]
+    assert list(back["HISTORY"]) == ["one", "two"]
+    remarks = ("COMMENT", "HISTORY", "", "LAST")
+    assert [card.keyword for card in back.cards if card.keyword in remarks] == [
+        card.keyword for card in header.cards if card.keyword in remarks
+    ]
+
+
+def test_a_comment_too_long_for_its_card_is_cut_silently() -> None:
+    header = fits.Header()
+    header["EXPTIME"] = (1.0, "c" * 100)
+    back = again(small(header=header)).header
+    assert back["EXPTIME"] == 1.0
+    assert back.comments["EXPTIME"].startswith("ccccc")
+
+
+def test_naxis_follow_the_data_wherever_they_are_in_the_header() -> None:
+    header = fits.Header([("A", 1), ("NAXIS3", 7), ("NAXIS", 3), ("NAXIS1", 99), ("B", 2), ("SIMPLE", True)])
+    image = small()
+    image.header = header
+    back = again(image)
+    assert [back.header[k] for k in ("NAXIS", "NAXIS1", "NAXIS2", "A", "B")] == [2, 4, 3, 1, 2]
+    assert "NAXIS3" not in back.header
+    assert header["NAXIS1"] == 99
+    image.header = None
+    assert again(image).data.shape == (3, 4)
+
+
+def test_stale_checksums_do_not_survive(tmp_path: Path) -> None:
+    small().writeto(tmp_path / "a.fits", checksum=True)
+    image = Image.from_file(tmp_path / "a.fits")
+    assert "CHECKSUM" in image.header
+    image.data = image.data + 1
+    with hdus(image) as file:
+        assert "CHECKSUM" not in file[0].header
+
+
+def test_facts_come_back(tmp_path: Path) -> None:
+    facts = FrameFacts(exposure_s=2.5, observer="Grüße", ra_deg=-0.00012345678901234567, frame_seq=3)
+    Image.from_camera(np.zeros((3, 4), np.uint8), facts).writeto(tmp_path / "a.fits")
+    assert Image.from_file(tmp_path / "a.fits").facts == facts
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+def test_file_names_and_file_objects(tmp_path: Path) -> None:
+    small().writeto(tmp_path / "a.fits")
+    small().writeto(str(tmp_path / "b.fits"))
+    with open(tmp_path / "c.fits", "wb") as file:
+        small().writeto(file)
+    for name in "abc":
+        np.testing.assert_array_equal(Image.from_file(str(tmp_path / f"{name}.fits")).data, small().data)
+
+
+@pytest.mark.parametrize("ending", ["gz", "bz2"])
+def test_compressed_files(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a.fits.{ending}"
+    small().writeto(path)
+    assert not path.read_bytes().startswith(b"SIMPLE")
+    np.testing.assert_array_equal(Image.from_file(path).data, small().data)
+
+
+def test_an_existing_file_is_replaced_only_on_request(tmp_path: Path) -> None:
+    path = tmp_path / "a.fits"
+    path.write_bytes(b"precious")
+    with pytest.raises(OSError, match="exists already"):
+        small().writeto(path)
+    assert path.read_bytes() == b"precious"
+    small().writeto(path, overwrite=True)
+    np.testing.assert_array_equal(Image.from_file(path).data, small().data)
+    small().writeto(path, "exception", True)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.fits"]
+
+
+def test_a_file_has_the_permissions_that_open_would_give(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_bytes(b"")
+    small().writeto(tmp_path / "a.fits")
+    assert (tmp_path / "a.fits").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_link_is_followed_and_a_device_is_written_to(tmp_path: Path) -> None:
+    small().writeto(tmp_path / "a.fits")
+    (tmp_path / "link.fits").symlink_to(tmp_path / "a.fits")
+    Image(np.ones((2, 2))).writeto(tmp_path / "link.fits", overwrite=True)
+    assert (tmp_path / "link.fits").is_symlink()
+    assert Image.from_file(tmp_path / "a.fits").data.shape == (2, 2)
+    small().writeto(os.devnull, overwrite=True)
+    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+
+
+@pytest.mark.parametrize("fault", [OSError("disk full"), KeyboardInterrupt()])
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_failed_write_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException, existing: bool
+) -> None:
+    path = tmp_path / "a.fits"
+    if existing:
+        path.write_bytes(b"precious")
+
+    def fail(fd: int) -> None:
+        assert path.exists() == existing
+        raise fault
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(type(fault)):
+        small().writeto(path, overwrite=True)
+    assert [p.name for p in tmp_path.iterdir()] == (["a.fits"] if existing else [])
+    assert not existing or path.read_bytes() == b"precious"
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        small().writeto(tmp_path / "nowhere" / "a.fits")
+    with pytest.raises(IsADirectoryError):
+        small().writeto(tmp_path, overwrite=True)
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
+    path, stop = tmp_path / "a.fits", threading.Event()
+    frames = [np.full((100, 100), value, np.int16) for value in range(20)]
+    Image(frames[0]).writeto(path)
+    torn: list[BaseException] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            try:
+                assert len(np.unique(np.frombuffer(path.read_bytes()[2880 : 2880 + 20000], ">i2"))) == 1
+            except BaseException as error:
+                torn.append(error)
+                return
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for frame in frames:
+        Image(frame).writeto(path, overwrite=True)
+    stop.set()
+    reader.join()
+    assert torn == []
+
+
+def test_a_catalog_alone(tmp_path: Path) -> None:
+    small(catalog=Table({"x": [1.5]})).write_catalog(tmp_path / "c.fits")
+    assert Table.read(tmp_path / "c.fits")["x"][0] == 1.5
+    small().write_catalog(tmp_path / "none.fits")
+    assert not (tmp_path / "none.fits").exists()
+
+
+# --- files of other programs --------------------------------------------------------------------------------------
+
+
+def stored(*hdus: Any, **kwargs: Any) -> bytes:
+    stream = io.BytesIO()
+    fits.HDUList(list(hdus)).writeto(stream, **kwargs)
+    return stream.getvalue()
+
+
+DATA = np.arange(400, dtype=np.int16).reshape(20, 20)
+
+
+@pytest.mark.parametrize(
+    "hdus",
+    [
+        lambda: [fits.PrimaryHDU(DATA), fits.ImageHDU(DATA + 1, name="SCI")],
+        lambda: [fits.PrimaryHDU(), fits.ImageHDU(DATA, name="SCI")],
+        lambda: [fits.PrimaryHDU(), fits.ImageHDU(DATA + 1, name="OTHER"), fits.ImageHDU(DATA, name="SCI")],
+        lambda: [fits.PrimaryHDU(), fits.CompImageHDU(DATA)],
+        lambda: [fits.PrimaryHDU(), fits.CompImageHDU(DATA + 1, name="MASK"), fits.CompImageHDU(DATA)],
+        lambda: [fits.PrimaryHDU(), fits.ImageHDU(DATA)],
+        lambda: [fits.PrimaryHDU(), fits.ImageHDU(DATA + 1, name="OTHER"), fits.ImageHDU(DATA)],
+        lambda: [fits.PrimaryHDU(), fits.ImageHDU(DATA), fits.ImageHDU(DATA + 1)],
+        lambda: [fits.PrimaryHDU(), fits.ImageHDU(DATA + 1), fits.ImageHDU(DATA, name="SCI")],
+    ],
+)
+def test_which_hdu_is_the_science_image(hdus: Callable[[], list[Any]]) -> None:
+    np.testing.assert_array_equal(Image.from_bytes(stored(*hdus())).data, DATA)
+
+
+@pytest.mark.parametrize(
+    "hdus",
+    [
+        lambda: [fits.PrimaryHDU()],
+        lambda: [fits.PrimaryHDU(), fits.ImageHDU(DATA, name="OTHER")],
+        lambda: [fits.PrimaryHDU(), fits.CompImageHDU(DATA, name="MASK")],
+        lambda: [fits.PrimaryHDU(), fits.table_to_hdu(Table({"x": [1]}))],
+    ],
+)
+def test_no_science_image(hdus: Callable[[], list[Any]]) -> None:
+    with pytest.raises(ValueError, match="no HDU is a science image"):
+        Image.from_bytes(stored(*hdus()))
+
+
+@pytest.mark.parametrize("algorithm", ["RICE_1", "GZIP_1", "GZIP_2", "HCOMPRESS_1", "PLIO_1"])
+def test_tile_compressed_files_are_written_as_plain_ones(algorithm: str) -> None:
+    header = fits.Header({"OBJECT": "M31"})
+    image = Image.from_bytes(
+        stored(
+            fits.PrimaryHDU(),
+            fits.CompImageHDU(DATA, header, compression_type=algorithm),
+            fits.CompImageHDU((DATA > 5).astype(np.uint8), name="MASK"),
+        )
+    )
+    for back in (image, again(image)):
+        np.testing.assert_array_equal(back.data, DATA)
+        np.testing.assert_array_equal(back.mask, DATA > 5)
+        assert back.header["OBJECT"] == "M31"
+    assert not [key for key in again(image).header if key.startswith("Z")]
+
+
+def test_scaled_pixels_of_other_programs() -> None:
+    hdu = fits.PrimaryHDU(DATA.copy())
+    hdu.header["BSCALE"], hdu.header["BZERO"] = 0.5, 10.0
+    raw = hdu.header.tostring().encode() + DATA.astype(">i2").tobytes()
+    image = Image.from_bytes(raw + b"\0" * (-len(raw) % 2880))
+    np.testing.assert_allclose(image.data, DATA * 0.5 + 10)
+    np.testing.assert_allclose(again(image).data, DATA * 0.5 + 10)
+
+
+def test_blank_pixels_of_other_programs() -> None:
+    header = fits.PrimaryHDU(DATA).header
+    header["BLANK"] = 7
+    raw = header.tostring().encode() + DATA.astype(">i2").tobytes()
+    image = Image.from_bytes(raw + b"\0" * (-len(raw) % 2880))
+    back = again(image).data
+    np.testing.assert_array_equal(back, image.data)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_compressed_bytes(compress: Callable[[bytes], bytes]) -> None:
+    np.testing.assert_array_equal(Image.from_bytes(compress(small().to_bytes())).data, small().data)
+
+
+def test_missing_padding_and_junk_at_the_end_are_harmless() -> None:
+    whole = small().to_bytes()
+    np.testing.assert_array_equal(Image.from_bytes(whole[: 2880 + 24]).data, small().data)
+    np.testing.assert_array_equal(Image.from_bytes(whole + b"junk" * 100).data, small().data)
+
+
+# --- damaged files ------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="missing"):
+        Image.from_file(tmp_path / "missing.fits")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"SIMPLE", b"SIMPLE  =" + b" " * 100, b"\x1f\x8b", b"BZh", os.urandom(9000)]
+)
+def test_what_is_not_fits(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "bad.fits").write_bytes(content)
+    with pytest.raises(OSError, match=r"bad\.fits: "):
+        Image.from_file(tmp_path / "bad.fits")
+    with pytest.raises(OSError, match="FITS data: "):
+        Image.from_bytes(content)
+
+
+def whole_image() -> Image:
+    return Image(DATA + 1, mask=DATA > 3, raw=DATA + 2, catalog=Table({"x": np.ones(500)}))
+
+
+WHOLE = whole_image().to_bytes()
+COMPRESSED = stored(
+    fits.PrimaryHDU(), fits.CompImageHDU(np.random.default_rng(1).integers(1, 9999, (90, 90), np.int32))
+)
+
+
+@pytest.mark.parametrize("content", [WHOLE, COMPRESSED, gzip.compress(WHOLE)], ids=["plain", "tiles", "gzip"])
+@given(st.data())
+@settings(max_examples=80)
+def test_a_cut_file_never_gives_pixels_that_were_not_in_it(content: bytes, data: st.DataObject) -> None:
+    whole = Image.from_bytes(content)
+    cut = content[: data.draw(st.integers(0, len(content) - 1))]
+    try:
+        image = Image.from_bytes(cut)
+    except OSError:
+        pass
+    except ValueError:
+        assert len(cut) % 2880 == 0  # between two HDUs, nothing says that more should follow
+    else:
+        np.testing.assert_array_equal(image.data, whole.data)
+        assert image.safe_mask is None or (image.mask == whole.mask).all()
+        assert image.safe_raw is None or (image.raw == whole.raw).all()
+        assert image.safe_catalog is None or len(image.catalog) == 500
+
+
+@pytest.mark.parametrize("content", [WHOLE, COMPRESSED], ids=["plain", "tiles"])
+@given(st.data())
+@settings(max_examples=150)
+def test_a_damaged_file_is_an_os_error_or_an_image(content: bytes, data: st.DataObject) -> None:
+    damaged = bytearray(content)
+    for _ in range(data.draw(st.integers(1, 5))):
+        block = data.draw(st.sampled_from([0, 0, 1, 2, 3])) * 2880
+        place = block + data.draw(st.integers(0, 900))
+        damaged[min(place, len(damaged) - 1)] = data.draw(st.integers(32, 126))
+    with contextlib.suppress(OSError, ValueError):
+        Image.from_bytes(bytes(damaged))

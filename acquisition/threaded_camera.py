@@ -336,6 +336,8 @@ class ThreadedCamera:
         async def attempt() -> None:
             try:
                 await call()
+            except DeviceGone:
+                pass  # the thread has said so, once
             except DeviceError as error:
                 log.warning("%s", error)
 

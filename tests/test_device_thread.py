@@ -108,7 +108,7 @@ def test_missed_deadline_wedges_until_the_call_returns(hanging: Hanging, caplog:
                 await thread.call(int, deadline_s=LONG_S)
             with pytest.raises(DeviceGone, match="before that call has returned"):
                 await thread.open(int, deadline_s=LONG_S)
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 2.0
         hanging.release.set()
         await until_returned(thread)
         with pytest.raises(DeviceGone, match="must be opened anew"):
@@ -166,7 +166,7 @@ def test_cancelled_caller_leaves_at_once_and_its_call_stays_watched(hanging: Han
 
     async def main() -> None:
         thread = DeviceThread("camera")
-        running = asyncio.ensure_future(thread.call(hanging.hang, deadline_s=2 * SOON_S))
+        running = asyncio.ensure_future(thread.call(hanging.hang, deadline_s=0.5))
         await hanging.until_begun()
         waiting = asyncio.ensure_future(thread.call(ran.append, 1, deadline_s=LONG_S))
         await asyncio.sleep(0)
@@ -175,7 +175,7 @@ def test_cancelled_caller_leaves_at_once_and_its_call_stays_watched(hanging: Han
             with pytest.raises(asyncio.CancelledError):
                 await task
         assert not thread.gone
-        await asyncio.sleep(3 * SOON_S)
+        await asyncio.sleep(0.6)
         assert thread.wedged
         hanging.release.set()
         await until_returned(thread)
@@ -227,7 +227,7 @@ def test_blocked_loop_does_not_turn_an_answer_into_a_timeout() -> None:
         answer = asyncio.ensure_future(thread.call(int, "4", deadline_s=SOON_S))
         await asyncio.sleep(0)
         blocker = threading.Event()
-        blocker.wait(3 * SOON_S)  # as a numeric kernel on the loop might
+        blocker.wait(10 * SOON_S)  # as a numeric kernel on the loop might
         assert await answer == 4
         assert not thread.gone
 

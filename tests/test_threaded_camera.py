@@ -22,8 +22,9 @@ from acquisition.camera import CameraSettings, ExposureState, Roi
 from acquisition.errors import DeviceBusy, DeviceError, DeviceGone, DeviceTimeout, ExposureFailed, Unsupported
 from acquisition.threaded_camera import Deadlines, ThreadedCamera
 
-SHORT = Deadlines(open_s=0.2, configure_s=0.2, call_s=0.2, read_s=0.2, stop_s=0.2, readout_s=0.2)
+SHORT = Deadlines(open_s=0.4, configure_s=0.4, call_s=0.4, read_s=0.4, stop_s=0.4, readout_s=0.2)
 EXPOSURE_S = 0.01
+AT_ONCE_S = 3.0  # on a busy machine; what hangs here would last 20 s and more
 
 Body = Callable[[ThreadedCamera, FakeSensor], Awaitable[None]]
 
@@ -54,6 +55,13 @@ def on_camera() -> Any:
     yield run
     for release in releases:
         release.set()
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < deadline_s
+        await asyncio.sleep(0.005)
 
 
 async def exposing(camera: ThreadedCamera, exposure_s: float = 20.0) -> asyncio.Task[Any]:
@@ -93,7 +101,7 @@ def test_a_long_exposure_of_a_fast_device_is_seen_soon(on_camera) -> None:
         await camera.configure(CameraSettings(exposure_s=100.0))
         began_s = time.monotonic()
         await camera.expose()
-        assert time.monotonic() - began_s < 1.0
+        assert time.monotonic() - began_s < AT_ONCE_S
 
     on_camera(body, time_scale=0.001)
 
@@ -116,7 +124,7 @@ def test_start_uncertainty_is_what_starting_took(on_camera) -> None:
         await asyncio.sleep(0.05)
         release.set()
         facts = (await task).facts
-        assert 0.04 < facts.start_uncertainty_s < 0.5
+        assert 0.04 < facts.start_uncertainty_s < AT_ONCE_S
 
     on_camera(body)
 
@@ -167,7 +175,7 @@ def test_frame_that_never_comes_is_a_timeout_and_the_next_one_works(on_camera) -
         began_s = time.monotonic()
         with pytest.raises(DeviceTimeout, match="no frame"):
             await camera.expose()
-        assert 0.2 < time.monotonic() - began_s < 2.0
+        assert 0.2 < time.monotonic() - began_s < AT_ONCE_S
         assert sensor.calls[-1] == "stop"
         sensor.states = []
         await camera.expose()
@@ -192,23 +200,33 @@ def test_hung_call_gives_the_camera_up_until_it_returns_and_is_opened_anew(on_ca
         await camera.configure(replace(camera.settings, gain=33.0))
         release = sensor.hang(call)
         began_s = time.monotonic()
-        with pytest.raises(DeviceTimeout, match=f"{call} has not returned within 0.2 s"):
+        with pytest.raises(DeviceTimeout, match=f"{call} has not returned within 0.4 s"):
             await use_everything(camera)
         for attempt in (camera.expose, camera.status, camera.connect, lambda: camera.configure(camera.settings)):
             with pytest.raises(DeviceGone, match=f"{call} has not returned"):
                 await attempt()
-        assert time.monotonic() - began_s < 1.0
+        assert time.monotonic() - began_s < AT_ONCE_S
         release.set()
-        await asyncio.sleep(0.05)
         with pytest.raises(DeviceGone, match="opened anew"):
             await camera.expose()
-        await camera.connect()
+        await connect_again(camera)
         assert sensor.calls.count("open") == 2
         assert (await camera.expose()).facts.gain == 33.0
         await camera.close()  # the connect of this test; the fixture's is still there
         assert sensor.is_open
 
     on_camera(body)
+
+
+async def connect_again(camera: ThreadedCamera) -> None:
+    """Connect as soon as the thread has noticed that the hung call has returned."""
+    deadline_s = time.monotonic() + 10
+    while True:
+        try:
+            return await camera.connect()
+        except DeviceGone:
+            assert time.monotonic() < deadline_s
+            await asyncio.sleep(0.005)
 
 
 async def use_everything(camera: ThreadedCamera) -> None:
@@ -226,7 +244,7 @@ def test_close_of_a_hung_camera_returns_at_once_and_never_raises(on_camera) -> N
             await camera.expose()
         began_s = time.monotonic()
         await camera.close()
-        assert time.monotonic() - began_s < 0.1
+        assert time.monotonic() - began_s < SHORT.stop_s
         with pytest.raises(DeviceError, match="not connected"):
             await camera.status()
 
@@ -238,7 +256,7 @@ def test_hanging_close_is_bounded(on_camera) -> None:
         sensor.hang("close")
         began_s = time.monotonic()
         await camera.close()
-        assert time.monotonic() - began_s < 1.0
+        assert time.monotonic() - began_s < AT_ONCE_S
 
     on_camera(body)
 
@@ -251,7 +269,7 @@ def test_hanging_stop_does_not_delay_cancelling_beyond_its_deadline(on_camera) -
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert time.monotonic() - began_s < 1.0
+        assert time.monotonic() - began_s < AT_ONCE_S
 
     on_camera(body)
 
@@ -267,8 +285,7 @@ def test_exposure_is_stopped_even_if_cancelled_twice(on_camera) -> None:
         await asyncio.wait([task])
         assert task.cancelled()
         release.set()
-        await asyncio.sleep(0.05)
-        assert sensor.calls[-1] == "stop"
+        await until(lambda: sensor.calls[-1] == "stop")
 
     on_camera(body, deadlines=replace(SHORT, call_s=5.0, stop_s=5.0))
 
@@ -304,9 +321,9 @@ def test_unplugged_device_is_told_once_and_back_once(on_camera, caplog: pytest.L
         await camera.expose()
         await camera.close()
 
-    with caplog.at_level(logging.ERROR):
+    with caplog.at_level(logging.WARNING):
         on_camera(body)
-    assert [record.message for record in caplog.records] == ["Fake camera: is gone: removed"]
+    assert caplog.messages == ["Fake camera: is gone: removed", "Fake camera: is back"]
 
 
 def test_failed_opening_can_be_tried_again() -> None:
@@ -386,7 +403,7 @@ def test_status_gets_in_between_the_slices_of_a_slow_video(on_camera) -> None:
             for _ in range(5):
                 began_s = time.monotonic()
                 await camera.status()
-                assert time.monotonic() - began_s < 0.15
+                assert time.monotonic() - began_s < AT_ONCE_S
             assert not waiting.done()
             waiting.cancel()
             await asyncio.wait([waiting])
@@ -429,8 +446,8 @@ def test_video_start_is_an_exposure_before_the_frame_arrived(on_camera) -> None:
             for _ in range(2):
                 facts = (await anext(frames)).facts
                 earliest_s, latest_s = facts.start_loop_s, facts.start_loop_s + facts.start_uncertainty_s
-                assert earliest_s <= clock() - 0.1 <= latest_s + 0.05
-                assert facts.start_uncertainty_s < 0.2
+                assert earliest_s <= clock() - 0.1 < latest_s + AT_ONCE_S
+                assert 0 < facts.start_uncertainty_s < AT_ONCE_S
 
     on_camera(body)
 

@@ -120,8 +120,8 @@ class FrameTruth:
     dx_px, dy_px : float
         Displacement of the field since the world began, averaged over the exposure; px of the frame as delivered.
     ra_arcsec, dec_arcsec : float
-        The same on the mount's axes, signs as the guider's (positive RA is removed by a West pulse, positive Dec by
-        a South pulse).
+        The same along the mount's axes, arcs on the sky, signs as the guider's (positive RA is removed by a West
+        pulse, positive Dec by a South pulse).
     """
 
     dx_px: float

@@ -43,9 +43,9 @@ class _Axis:
 class GuidingStatistics:
     """Collects a run's events; `listen` it to a guider.
 
-    Measured values are about the lock: sqrt(mean(displacement²)). True ones (simulators only) are about their own
-    mean: the lock is where one frame saw the stars, seeing and noise included, and that constant harms no picture.
-    Frames that settle after a dither do not count.
+    All are about the lock: sqrt(mean(displacement²)). The true ones (simulators only) leave out seeing and noise: what a
+    simulator tells is true up to a constant, as the lock is where one frame saw the stars, seeing included; that
+    constant follows from the means, for seeing and noise have none. Frames that settle after a dither do not count.
     """
 
     def __init__(self) -> None:
@@ -85,8 +85,13 @@ class GuidingStatistics:
     @property
     def true_rms_arcsec(self) -> Rms | None:
         """Noise-free, arcsec; simulators only."""
-        ra, dec = self._true
-        return Rms(math.sqrt(ra.spread / ra.n), math.sqrt(dec.spread / dec.n)) if ra.n else None
+        if self.scale_arcsec is None or not self._true[0].n:
+            return None
+        ra, dec = (
+            math.hypot(math.sqrt(true.spread / true.n), px.mean * self.scale_arcsec)
+            for true, px in zip(self._true, self._px, strict=True)
+        )
+        return Rms(ra, dec)
 
     def _step(self, step: Step) -> None:
         self.frames += 1

@@ -15,7 +15,7 @@ from acquisition.images import Image, ImageProcessor
 
 log = logging.getLogger(__name__)
 
-_QUEUE = 8
+_QUEUE = 4  # frames may live in buffers that the camera needs back
 _DRAIN_S = 10.0
 
 

@@ -87,8 +87,15 @@ def main(args: list[str] | None = None) -> None:
         sys.exit(leave.exit_code)
     except click.Abort:
         sys.exit(130)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx is not None else "starlatch"
+        _complain(f"{error.format_message()} (see {command} --help)")
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        _complain(error.format_message())
         sys.exit(error.exit_code)
     except ConfigError as error:
         _complain(error)
@@ -99,6 +106,6 @@ def main(args: list[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _complain(error: Exception) -> None:
+def _complain(error: Exception | str) -> None:
     text = " ".join(str(error).split()) or type(error).__name__
     click.echo(f"starlatch: {text}", err=True)

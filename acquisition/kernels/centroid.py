@@ -23,6 +23,7 @@ from .compiled import compiled, vectorised
 
 Array = NDArray[np.float64]
 Patch = NDArray[np.float32]
+Patches = NDArray[np.float32]  # [star, y, x]
 
 # columns of a row of results
 X, Y, FLUX, SKY, VAR_X, VAR_Y, COV_XY, VAR_FLUX, FWHM_X, FWHM_Y = range(10)
@@ -52,6 +53,37 @@ def cut(frame: NDArray[Any], bad: NDArray[np.uint8], left: int, top: int, patch:
                 patch[j, i] = frame[y, x]
             else:
                 patch[j, i] = np.nan
+
+
+def cut_patches(
+    frame: NDArray[Any], bad: NDArray[np.uint8], x: Array, y: Array, reach: int
+) -> tuple[Patches, NDArray[np.int64]]:
+    """Patches about places of a frame, and the first pixel (x, y) of each.
+
+    Parameters
+    ----------
+    frame, bad : ndarray
+        As for `background.measure_background`.
+    x, y : ndarray of float64
+        Places, 0-based px; may lie outside the frame.
+    reach : int
+        A patch is 2 reach + 1 px wide.
+    """
+    patches = np.empty((len(x), 2 * reach + 1, 2 * reach + 1), np.float32)
+    corner = np.empty((len(x), 2), np.int64)
+    _cut_all(frame, bad, np.ascontiguousarray(x), np.ascontiguousarray(y), patches, corner)
+    return patches, corner
+
+
+@compiled
+def _cut_all(
+    frame: NDArray[Any], bad: NDArray[np.uint8], x: Array, y: Array, patches: Patches, corner: NDArray[np.int64]
+) -> None:
+    reach = patches.shape[1] // 2
+    for k in range(len(x)):
+        corner[k, 0] = math.floor(x[k] + 0.5) - reach
+        corner[k, 1] = math.floor(y[k] + 0.5) - reach
+        cut(frame, bad, corner[k, 0], corner[k, 1], patches[k])
 
 
 @compiled
@@ -206,7 +238,8 @@ def fit_star(
         The status, as in ``out[STATUS]``.
     """
     height, width = patch.shape
-    out[:] = np.nan
+    for m in range(COLUMNS):
+        out[m] = np.nan
     out[STATUS] = NO_STAR
     if not (x0 > -0.5 and y0 > -0.5 and x0 < width - 0.5 and y0 < height - 0.5):
         out[STATUS] = NEAR_EDGE
@@ -274,8 +307,10 @@ def fit_star(
             started = True
             if not flux > 0.0:
                 return NO_STAR
-        matrix[:, :] = 0.0
-        rhs[:] = 0.0
+        for m in range(n_par):
+            rhs[m] = 0.0
+            for q in range(m + 1):
+                matrix[m, q] = 0.0
         chi2, n_used, rejected = 0.0, 0, 0
         for j in range(ny):
             for i in range(nx):
@@ -313,7 +348,9 @@ def fit_star(
         if n_used < n_par + 6:
             out[STATUS] = BAD_PIXELS
             return BAD_PIXELS
-        keep[:, :] = matrix
+        for m in range(n_par):
+            for q in range(m + 1):
+                keep[m, q] = matrix[m, q]
         if not _solve(matrix, rhs, n_par, step):
             return NO_STAR
         move = math.sqrt(step[0] * step[0] + step[1] * step[1])
@@ -341,9 +378,10 @@ def fit_star(
     out[X], out[Y], out[FLUX], out[SKY] = x, y, flux, base + sky[0]
     out[FWHM_X], out[FWHM_Y] = fwhm_x, fwhm_y
     for m in range(3):
-        matrix[:, :] = keep
-        rhs[:] = 0.0
-        rhs[m] = 1.0
+        for r in range(n_par):
+            rhs[r] = 1.0 if r == m else 0.0
+            for q in range(r + 1):
+                matrix[r, q] = keep[r, q]
         if not _solve(matrix, rhs, n_par if m < 2 else 4, step):
             return NO_STAR
         if m == 0:
@@ -357,6 +395,35 @@ def fit_star(
     out[HFD] = half_flux_diameter(value, use, base, x - left, y - top, flux)
     out[STATUS] = OK
     return OK
+
+
+@compiled
+def fit_stars(
+    patches: Patches,
+    corner: NDArray[np.int64],
+    x: Array,
+    y: Array,
+    fwhm_x: float,
+    fwhm_y: float,
+    weights: Array,
+    scales: Array,
+    free_width: NDArray[np.bool_],
+    adu_per_e: float,
+    saturation: float,
+    half: int,
+    reach: float,
+    skies: Array,
+    table: Array,
+) -> None:
+    """`fit_star` for many; places are those in the frame. A star whose first guess is NaN is left as it is."""
+    for k in range(len(x)):
+        if math.isfinite(x[k]):
+            fit_star(
+                patches[k], x[k] - corner[k, 0], y[k] - corner[k, 1], fwhm_x, fwhm_y, weights, scales, free_width[k],
+                adu_per_e, saturation, half, reach, skies[k], table[k],
+            )  # fmt: skip
+            table[k, X] += corner[k, 0]
+            table[k, Y] += corner[k, 1]
 
 
 @compiled
@@ -412,7 +479,8 @@ def window_star(
     The sky is the mean of the window's border, kept to within 3 noises of the level given in ``sky``.
     """
     height, width = patch.shape
-    out[:] = np.nan
+    for m in range(COLUMNS):
+        out[m] = np.nan
     out[STATUS] = NO_STAR
     cx, cy = math.floor(x0 + 0.5), math.floor(y0 + 0.5)
     if cx - half < 0 or cy - half < 0 or cx + half >= width or cy + half >= height:
@@ -503,3 +571,28 @@ def window_star(
     out[CHI2] = 1.0
     out[STATUS] = OK
     return OK
+
+
+@compiled
+def window_stars(
+    patches: Patches,
+    corner: NDArray[np.int64],
+    x: Array,
+    y: Array,
+    sigma: float,
+    adu_per_e: float,
+    saturation: float,
+    half: int,
+    reach: float,
+    skies: Array,
+    table: Array,
+) -> None:
+    """`window_star` for many, as `fit_stars`."""
+    for k in range(len(x)):
+        if math.isfinite(x[k]):
+            window_star(
+                patches[k], x[k] - corner[k, 0], y[k] - corner[k, 1], sigma, adu_per_e, saturation, half, reach,
+                skies[k], table[k],
+            )  # fmt: skip
+            table[k, X] += corner[k, 0]
+            table[k, Y] += corner[k, 1]

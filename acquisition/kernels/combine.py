@@ -5,11 +5,13 @@ stars agree with them.
 
 The model is d = t + (a, -b; b, a) (p - pivot): exact for a rotation by any angle and a change of scale. Stars that
 disagree (satellite trails, defects, blends) are found by trying the hypotheses that single stars and pairs of them
-give, then left out of a least squares fit with inverse-variance weights.
+give, then left out of a least squares fit with inverse-variance weights. Where most stars scatter by more than twice
+what is stated, all are given the variance that explains it.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +22,8 @@ from .compiled import compiled
 Array = NDArray[np.float64]
 
 _CUT = 16.0  # squared residual over variance beyond which a star disagrees
+_MEDIAN = 1.386  # of chi squared with two degrees of freedom
+_SLACK_PX = 0.05  # by which stars may differ when it is decided which agree at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +122,153 @@ def combine(
 
 
 @compiled
-def _cost(d: Array, v: Array, p: Array, t: Array) -> float:
-    """Truncated chi squared of a hypothesis t = (dx, dy, a, b)."""
-    cost = 0.0
-    for i in range(len(d)):
-        rx = d[i, 0] - (t[0] + t[2] * p[i, 0] - t[3] * p[i, 1])
-        ry = d[i, 1] - (t[1] + t[3] * p[i, 0] + t[2] * p[i, 1])
-        cost += min(rx * rx / v[i, 0] + ry * ry / v[i, 1], _CUT)
-    return cost
+def _squared(d: Array, v: Array, p: Array, t: Array, i: int, extra: float) -> float:
+    """Squared residual over variance of one star, two degrees of freedom; t = (dx, dy, a, b)."""
+    rx = d[i, 0] - (t[0] + t[2] * p[i, 0] - t[3] * p[i, 1])
+    ry = d[i, 1] - (t[1] + t[3] * p[i, 0] + t[2] * p[i, 1])
+    return float(rx * rx / (v[i, 0] + extra) + ry * ry / (v[i, 1] + extra))
+
+
+@compiled
+def _hypothesis(d: Array, v: Array, p: Array, a0: float, b0: float, turn_err: float, best: Array) -> None:
+    """The motion of a star, or of a pair of stars, with which most others agree to about `_SLACK_PX`."""
+    n = len(d)
+    t = np.zeros(4)
+    extra = _SLACK_PX**2 if n > 2 else 0.0
+    least, least_variance = np.inf, np.inf
+    for i in range(n):
+        for j in range(i, n):
+            if i == j:
+                t[2], t[3], off = a0, b0, 0.0
+            elif turn_err > 0 and n >= 3:
+                ux, uy = p[j, 0] - p[i, 0], p[j, 1] - p[i, 1]
+                wx, wy = d[j, 0] - d[i, 0], d[j, 1] - d[i, 1]
+                r2 = max(ux * ux + uy * uy, 1.0)
+                t[2], t[3] = (ux * wx + uy * wy) / r2, (ux * wy - uy * wx) / r2
+                off = ((t[2] - a0) ** 2 + (t[3] - b0) ** 2) / (turn_err * turn_err)
+                if off > 4.0 * _CUT:
+                    continue
+            else:
+                break
+            t[0] = d[i, 0] - (t[2] * p[i, 0] - t[3] * p[i, 1])
+            t[1] = d[i, 1] - (t[3] * p[i, 0] + t[2] * p[i, 1])
+            cost = off
+            for k in range(n):
+                cost += min(_squared(d, v, p, t, k, extra), _CUT)
+            variance = v[i, 0] + v[i, 1]
+            # of two stars that contradict each other, the better measured one
+            if cost < least - 1e-9 or (cost < least + 1e-9 and variance < least_variance):
+                least, least_variance = cost, variance
+                for m in range(4):
+                    best[m] = t[m]
+
+
+@compiled
+def _refine(
+    d: Array,
+    v: Array,
+    p: Array,
+    a0: float,
+    b0: float,
+    turn_err: float,
+    extra: float,
+    used: NDArray[np.bool_],
+    best: Array,
+    inverse: Array,
+) -> None:
+    """Least squares over the stars that agree, until these stay the same."""
+    n = len(d)
+    matrix, right, row = np.empty((4, 4)), np.empty(4), np.empty(4)
+    previous = -1
+    for _ in range(10):
+        count, nearest, least, signature = 0, 0, np.inf, 0
+        for i in range(n):
+            r2 = _squared(d, v, p, best, i, extra)
+            used[i] = r2 < _CUT
+            if used[i]:
+                count += 1
+                signature += (i + 1) * (i + 1)
+            if r2 < least:
+                nearest, least = i, r2
+        if signature == previous:
+            break
+        previous = signature
+        if count == 0:
+            used[nearest] = True
+        for r in range(4):
+            right[r] = 0.0
+            for c in range(4):
+                matrix[r, c] = 0.0
+        matrix[2, 2] = matrix[3, 3] = 1.0 / (turn_err * turn_err)
+        for i in range(n):
+            if not used[i]:
+                continue
+            x, y = p[i, 0], p[i, 1]
+            for axis in range(2):
+                if axis == 0:
+                    row[0], row[1], row[2], row[3] = 1.0, 0.0, x, -y
+                    value = d[i, 0] - (a0 * x - b0 * y)
+                else:
+                    row[0], row[1], row[2], row[3] = 0.0, 1.0, y, x
+                    value = d[i, 1] - (b0 * x + a0 * y)
+                weight = 1.0 / (v[i, axis] + extra)
+                for r in range(4):
+                    right[r] += weight * row[r] * value
+                    for c in range(4):
+                        matrix[r, c] += weight * row[r] * row[c]
+        _invert(matrix, inverse)
+        for r in range(4):
+            best[r] = 0.0
+            for c in range(4):
+                best[r] += inverse[r, c] * right[c]
+        best[2] += a0
+        best[3] += b0
+
+
+@compiled
+def _invert(matrix: Array, inverse: Array) -> None:
+    """Inverse of a symmetric positive definite 4 x 4 matrix by Gauss-Jordan; destroys the matrix."""
+    for r in range(4):
+        for q in range(4):
+            inverse[r, q] = 1.0 if r == q else 0.0
+    for k in range(4):
+        pivot = 1.0 / matrix[k, k]
+        for q in range(4):
+            matrix[k, q] *= pivot
+            inverse[k, q] *= pivot
+        for r in range(4):
+            if r != k:
+                factor = matrix[r, k]
+                for q in range(4):
+                    matrix[r, q] -= factor * matrix[k, q]
+                    inverse[r, q] -= factor * inverse[k, q]
+
+
+@compiled
+def _misfit(d: Array, v: Array, p: Array, best: Array, factor: float) -> float:
+    """Variance to be added to each star's so that half of them lie within the median of chi squared.
+
+    0 when half of them already lie within `factor` times that median. Bad stars, if they are fewer than half, do not
+    matter.
+    """
+    n = len(d)
+    half = n // 2 + 1
+    inside = 0
+    for i in range(n):
+        inside += _squared(d, v, p, best, i, 0.0) <= _MEDIAN * factor
+    if n < 4 or inside >= half:
+        return 0.0
+    low, high = 0.0, 1e4
+    for _ in range(60):
+        middle = math.sqrt(max(low, 1e-8) * high)
+        inside = 0
+        for i in range(n):
+            inside += _squared(d, v, p, best, i, middle) <= _MEDIAN
+        if inside >= half:
+            high = middle
+        else:
+            low = middle
+    return high
 
 
 @compiled
@@ -141,93 +284,12 @@ def _combine(
     out: Array,
 ) -> None:
     n = len(d)
-    t, best = np.zeros(4), np.zeros(4)
-    best_cost = np.inf
-    best_var = np.inf
-    prior = 1.0 / (turn_err * turn_err) if turn_err > 0 else 0.0
-    for i in range(n):
-        t[0] = d[i, 0] - (a0 * p[i, 0] - b0 * p[i, 1])
-        t[1] = d[i, 1] - (b0 * p[i, 0] + a0 * p[i, 1])
-        t[2], t[3] = a0, b0
-        cost = _cost(d, v, p, t)
-        if cost < best_cost - 1e-9 or (cost < best_cost + 1e-9 and v[i, 0] + v[i, 1] < best_var):
-            best_cost, best_var = cost, v[i, 0] + v[i, 1]
-            best[:] = t
-    if turn_err > 0 and n >= 3:
-        for i in range(n):
-            for j in range(i + 1, n):
-                ux, uy = p[j, 0] - p[i, 0], p[j, 1] - p[i, 1]
-                wx, wy = d[j, 0] - d[i, 0], d[j, 1] - d[i, 1]
-                r2 = ux * ux + uy * uy
-                if r2 < 1.0:
-                    continue
-                t[2], t[3] = (ux * wx + uy * wy) / r2, (ux * wy - uy * wx) / r2
-                off = ((t[2] - a0) ** 2 + (t[3] - b0) ** 2) * prior
-                if off > 4.0 * _CUT:
-                    continue
-                t[0] = d[i, 0] - (t[2] * p[i, 0] - t[3] * p[i, 1])
-                t[1] = d[i, 1] - (t[3] * p[i, 0] + t[2] * p[i, 1])
-                cost = _cost(d, v, p, t) + off
-                if cost < best_cost - 1e-9:
-                    best_cost = cost
-                    best[:] = t
-    inverse = np.zeros((4, 4))
-    previous = -1
-    for _ in range(10):
-        # stars within the cut of the current solution; the best star at the least
-        count, nearest, least = 0, 0, np.inf
-        for i in range(n):
-            rx = d[i, 0] - (best[0] + best[2] * p[i, 0] - best[3] * p[i, 1])
-            ry = d[i, 1] - (best[1] + best[3] * p[i, 0] + best[2] * p[i, 1])
-            r2 = rx * rx / v[i, 0] + ry * ry / v[i, 1]
-            used[i] = r2 < _CUT
-            count += used[i]
-            if r2 < least:
-                nearest, least = i, r2
-        if count == 0:
-            used[nearest] = True
-            count = 1
-        matrix, right = np.zeros((4, 4)), np.zeros(4)
-        for i in range(n):
-            if used[i]:
-                wx, wy, x, y = 1.0 / v[i, 0], 1.0 / v[i, 1], p[i, 0], p[i, 1]
-                ex = d[i, 0] - (a0 * x - b0 * y)
-                ey = d[i, 1] - (b0 * x + a0 * y)
-                matrix[0, 0] += wx
-                matrix[1, 1] += wy
-                matrix[0, 2] += wx * x
-                matrix[0, 3] -= wx * y
-                matrix[1, 2] += wy * y
-                matrix[1, 3] += wy * x
-                matrix[2, 2] += wx * x * x + wy * y * y
-                matrix[3, 3] += wx * y * y + wy * x * x
-                matrix[2, 3] += wy * x * y - wx * x * y
-                right[0] += wx * ex
-                right[1] += wy * ey
-                right[2] += wx * x * ex + wy * y * ey
-                right[3] += wy * x * ey - wx * y * ex
-        for r in range(4):
-            for c in range(r):
-                matrix[r, c] = matrix[c, r]
-        if turn_err > 0:
-            matrix[2, 2] += prior
-            matrix[3, 3] += prior
-            inverse[:, :] = np.linalg.inv(matrix)
-        else:
-            inverse[0, 0], inverse[1, 1] = 1.0 / matrix[0, 0], 1.0 / matrix[1, 1]
-        for r in range(4):
-            best[r] = 0.0
-            for c in range(4):
-                best[r] += inverse[r, c] * right[c]
-        best[2] += a0
-        best[3] += b0
-        signature = 0
-        for i in range(n):
-            if used[i]:
-                signature += (i + 1) * (i + 1)
-        if signature == previous:
-            break
-        previous = signature
+    best, inverse = np.zeros(4), np.zeros((4, 4))
+    _hypothesis(d, v, p, a0, b0, turn_err, best)
+    _refine(d, v, p, a0, b0, max(turn_err, 1e-12), 0.0, used, best, inverse)
+    extra = _misfit(d, v, p, best, 4.0)
+    if extra > 0.0:
+        _refine(d, v, p, a0, b0, max(turn_err, 1e-12), extra, used, best, inverse)
     chi2, weight, weight2, count = 0.0, 0.0, 0.0, 0
     for i in range(n):
         residual[i, 0] = d[i, 0] - (best[0] + best[2] * p[i, 0] - best[3] * p[i, 1])
@@ -235,14 +297,16 @@ def _combine(
         if used[i]:
             count += 1
             for axis in range(2):
-                w = 1.0 / v[i, axis]
+                w = 1.0 / (v[i, axis] + extra)
                 chi2 += residual[i, axis] ** 2 * w
                 weight += w
                 weight2 += w * w
-    out[0], out[1], out[2], out[3] = best[0], best[1], best[2], best[3]
+    for m in range(4):
+        out[m] = best[m]
     out[4], out[5], out[6] = inverse[0, 0], inverse[1, 1], inverse[0, 1]
     out[7] = inverse[3, 3]
     out[8] = np.nan
     free = 2 * count - 2 - (2 if turn_err > 0 else 0)
     if count >= 3 and free > 0:
-        out[8] = (chi2 - free) / (weight - weight2 / weight)  # DerSimonian & Laird 1986
+        # DerSimonian & Laird 1986
+        out[8] = extra + (chi2 - free) / (weight - weight2 / weight)

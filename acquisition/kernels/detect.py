@@ -167,7 +167,8 @@ def _keep_better(found: Array) -> tuple[int, float]:
     n = 0
     for k in range(found.shape[0]):
         if found[k, 2] > mean:
-            found[n] = found[k]
+            for q in range(3):
+                found[n, q] = found[k, q]
             n += 1
     return n, mean
 

@@ -5,7 +5,6 @@ In: a frame and what is known of its detector. Out: `Stars`: one row a source, t
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,10 +29,9 @@ from .centroid import (
     VAR_Y,
     X,
     Y,
-    cut,
-    fit_star,
+    cut_patches,
+    fit_stars,
 )
-from .compiled import compiled
 from .detect import find_candidates
 from .psf import PROFILES, Psf, half_window
 
@@ -156,48 +154,16 @@ def measure(
 ) -> Array:
     """Fit stars at given places (within a pixel or two); one row of `centroid` columns each."""
     table = np.empty((len(x), COLUMNS))
-    size = 2 * (half + RING + 3) + 1
-    patch = np.empty((size, size), np.float32)
-    reach = 1.5 + 0.7 * max(psf.fwhm_x, psf.fwhm_y)
     skies = np.zeros((len(x), 4))
     for sky, a, b in zip(skies, x, y, strict=True):
         sky[0], sky[3] = background.level_at(a, b), background.noise_at(a, b)
-    _measure(
-        frame, bad, np.ascontiguousarray(x), np.ascontiguousarray(y), psf.fwhm_x, psf.fwhm_y, psf.weights, psf.scales,
-        free_width, adu_per_e, saturation, half, reach, patch, skies, table,
+    patches, corner = cut_patches(frame, bad, x, y, half + RING + 3)
+    fit_stars(
+        patches, corner, np.ascontiguousarray(x), np.ascontiguousarray(y), psf.fwhm_x, psf.fwhm_y, psf.weights,
+        psf.scales, np.full(len(x), free_width), adu_per_e, saturation, half,
+        1.5 + 0.7 * max(psf.fwhm_x, psf.fwhm_y), skies, table,
     )  # fmt: skip
     return table
-
-
-@compiled
-def _measure(
-    frame: NDArray[Any],
-    bad: NDArray[np.uint8],
-    x: Array,
-    y: Array,
-    fwhm_x: float,
-    fwhm_y: float,
-    weights: Array,
-    scales: Array,
-    free_width: bool,
-    adu_per_e: float,
-    saturation: float,
-    half: int,
-    reach: float,
-    patch: NDArray[np.float32],
-    skies: Array,
-    table: Array,
-) -> None:
-    middle = patch.shape[0] // 2
-    for k in range(len(x)):
-        left, top = math.floor(x[k] + 0.5) - middle, math.floor(y[k] + 0.5) - middle
-        cut(frame, bad, left, top, patch)
-        fit_star(
-            patch, x[k] - left, y[k] - top, fwhm_x, fwhm_y, weights, scales, free_width, adu_per_e, saturation, half,
-            reach, skies[k], table[k],
-        )  # fmt: skip
-        table[k, X] += left
-        table[k, Y] += top
 
 
 def _candidates(

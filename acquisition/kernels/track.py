@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .background import quantile
-from .centroid import COLUMNS, NEAR_EDGE, NO_STAR, RING, STATUS, X, Y, cut, fit_star, window_star
+from .centroid import COLUMNS, NEAR_EDGE, NO_STAR, RING, STATUS, cut_patches, fit_stars, window_stars
 from .compiled import compiled
 from .psf import Psf
 
@@ -62,7 +62,7 @@ def track(
     search_px: int,
     adu_per_e: float,
     saturation: float,
-    precise: bool = True,
+    window_sigma_px: float | None = None,
     free_width_above: float = np.inf,
 ) -> Tracked:
     """Measure stars near where they are expected.
@@ -81,60 +81,39 @@ def track(
         Largest common motion against the expectation, px.
     adu_per_e, saturation : float
         As for `centroid.fit_star`.
-    precise : bool
-        Fit (True) or take windowed centroids.
+    window_sigma_px : float, optional
+        Take windowed centroids with this sigma instead of fits.
     free_width_above : float
         Fit the widths of stars of at least this signal, too.
     """
-    n = len(x)
     half = psf.half_window_px
-    size = 2 * (half + RING + search_px + 2) + 1
-    patches = np.empty((n, size, size), np.float32)
-    corner = np.empty((n, 2), np.int64)
-    expected = np.column_stack((x, y)).astype(np.float64)
-    _cut_all(frame, bad, expected, patches, corner)
-    table = np.empty((n, COLUMNS))
-    stands = np.zeros(n, np.bool_)
-    seen = np.zeros(n)
-    shift = np.zeros(3)
-    _track(
-        patches,
-        corner,
-        expected,
-        np.ascontiguousarray(signal, np.float64),
-        psf.fwhm_x,
-        psf.fwhm_y,
-        psf.weights,
-        psf.scales,
-        search_px,
-        half,
-        adu_per_e,
-        saturation,
-        precise,
-        free_width_above,
-        frame.shape[0],
-        frame.shape[1],
-        table,
-        stands,
-        seen,
-        shift,
-    )
+    x, y = np.ascontiguousarray(x, np.float64), np.ascontiguousarray(y, np.float64)
+    patches, corner = cut_patches(frame, bad, x, y, half + RING + search_px + 2)
+    n = len(x)
+    guess, skies, table = np.empty((2, n)), np.zeros((n, 4)), np.full((n, COLUMNS), np.nan)
+    seen, shift = np.zeros(n), np.zeros(3)
+    widest = max(psf.fwhm_x, psf.fwhm_y)
+    _locate(patches, np.ascontiguousarray(signal, np.float64), search_px, skies, guess, seen, shift)
+    guess += corner.T
+    margin = max(2.0, 0.6 * widest)
+    height, width = frame.shape
+    outside = (guess[0] < margin) | (guess[1] < margin)
+    outside |= (guess[0] > width - 1 - margin) | (guess[1] > height - 1 - margin)
+    stands = ~outside & (seen > np.maximum(2.5, 0.1 * np.minimum(signal, 100.0)))
+    table[:, STATUS] = np.where(outside, NEAR_EDGE, NO_STAR)
+    guess[:, ~stands] = np.nan
+    reach = 1.5 + 0.5 * widest
+    if window_sigma_px is None:
+        free = signal >= free_width_above
+        fit_stars(
+            patches, corner, guess[0], guess[1], psf.fwhm_x, psf.fwhm_y, psf.weights, psf.scales, free, adu_per_e,
+            saturation, half, reach, skies, table,
+        )  # fmt: skip
+    else:
+        window_stars(
+            patches, corner, guess[0], guess[1], window_sigma_px, adu_per_e, saturation, half, reach, skies, table
+        )
     return Tracked(table, (int(shift[0]), int(shift[1])), stands, seen, float(shift[2]))
-
-
-@compiled
-def _cut_all(
-    frame: NDArray[Any],
-    bad: NDArray[np.uint8],
-    expected: Array,
-    patches: NDArray[np.float32],
-    corner: NDArray[np.int64],
-) -> None:
-    middle = patches.shape[1] // 2
-    for k in range(len(expected)):
-        corner[k, 0] = math.floor(expected[k, 0] + 0.5) - middle
-        corner[k, 1] = math.floor(expected[k, 1] + 0.5) - middle
-        cut(frame, bad, corner[k, 0], corner[k, 1], patches[k])
 
 
 @compiled
@@ -161,40 +140,21 @@ def border_sky(patch: NDArray[np.float32], scratch: NDArray[np.float32], sky: Ar
                 if math.isfinite(value):
                     scratch[n] = value
                     n += 1
-    sky[:] = 0.0
+    sky[0] = sky[1] = sky[2] = sky[3] = 0.0
     if n > 0:
         sky[0] = quantile(scratch, n, 0.5)
         sky[3] = max(sky[0] - quantile(scratch, n, 0.158655), 0.2887)
 
 
 @compiled
-def _track(
-    patches: NDArray[np.float32],
-    corner: NDArray[np.int64],
-    expected: Array,
-    signal: Array,
-    fwhm_x: float,
-    fwhm_y: float,
-    weights: Array,
-    scales: Array,
-    search: int,
-    half: int,
-    adu_per_e: float,
-    saturation: float,
-    precise: bool,
-    free_width_above: float,
-    height: int,
-    width: int,
-    table: Array,
-    stands: NDArray[np.bool_],
-    seen: Array,
-    shift: Array,
+def _locate(
+    patches: NDArray[np.float32], signal: Array, search: int, skies: Array, guess: Array, seen: Array, shift: Array
 ) -> None:
+    """Common motion of the patches' stars by vote, and where each star's light then is in its patch."""
     n, size = patches.shape[0], patches.shape[1]
     middle = size // 2
     side = 2 * search + 3  # one more all around, for each star's own last pixel
     boxes = np.zeros((n, side, side))
-    skies = np.zeros((n, 4))
     scratch = np.empty(8 * size, np.float32)
     votes = np.zeros((side, side))
     possible = 0.0
@@ -220,11 +180,7 @@ def _track(
                 best, bi, bj = score, i, j
     shift[0], shift[1] = bi - search - 1, bj - search - 1
     shift[2] = votes[bj, bi] / possible if possible > 0.0 else 0.0
-    sigma = max(0.424661 * math.sqrt(fwhm_x * fwhm_y + 0.35), 0.6)
     for k in range(n):
-        table[k, :] = np.nan
-        table[k, STATUS] = NO_STAR
-        stands[k] = False
         # its own brightest place next to the common one
         own, oi, oj = -np.inf, bi, bj
         for j in range(bj - 1, bj + 2):
@@ -232,29 +188,9 @@ def _track(
                 if boxes[k, j, i] > own:
                     own, oi, oj = boxes[k, j, i], i, j
         seen[k] = own
-        x0, y0 = middle + oi - search - 1, middle + oj - search - 1
-        gx, gy = corner[k, 0] + x0, corner[k, 1] + y0
-        margin = max(2.0, 0.6 * max(fwhm_x, fwhm_y))
-        if gx < margin or gy < margin or gx > width - 1 - margin or gy > height - 1 - margin:
-            table[k, STATUS] = NEAR_EDGE
-            continue
-        stands[k] = own > max(2.5, 0.1 * min(signal[k], 100.0))
-        if not stands[k]:
-            continue
-        x1, y1 = _light_centre(patches[k], x0, y0, skies[k, 0])
-        if precise:
-            free = signal[k] >= free_width_above
-            fit_star(
-                patches[k], x1, y1, fwhm_x, fwhm_y, weights, scales, free, adu_per_e, saturation, half,
-                1.5 + 0.5 * max(fwhm_x, fwhm_y), skies[k], table[k],
-            )  # fmt: skip
-        else:
-            window_star(
-                patches[k], x1, y1, sigma, adu_per_e, saturation, half, 1.5 + 0.5 * max(fwhm_x, fwhm_y),
-                skies[k], table[k],
-            )  # fmt: skip
-        table[k, X] += corner[k, 0]
-        table[k, Y] += corner[k, 1]
+        guess[0, k], guess[1, k] = _light_centre(
+            patches[k], middle + oi - search - 1, middle + oj - search - 1, skies[k, 0]
+        )
 
 
 @compiled

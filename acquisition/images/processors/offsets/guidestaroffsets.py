@@ -50,6 +50,7 @@ class StarField:
     signal: Array
     psf: Psf
     detector: Detector
+    window_sigma_px: float | None  # of windowed centroids; None: fits
     pivot: tuple[float, float]  # about which the field turns; the offset is the motion of this point
     pattern: Array  # x, y, flux of all stars of the first frame, for finding the field again
     shape: tuple[int, int]
@@ -101,7 +102,7 @@ class GuideStarOffsets(ImageProcessor):
         Largest motion from one frame to the next that is followed without searching the whole frame, px.
     precise : bool
         Fit the stars (True), or take windowed centroids, which are ten times faster and not as good for bright or
-        narrow stars.
+        narrow stars. Where no profile describes the stars (trailed ones), windowed centroids are taken in any case.
     **kwargs
         As of `ImageProcessor`.
 
@@ -179,6 +180,9 @@ class GuideStarOffsets(ImageProcessor):
         if not chosen or snr[chosen].max() < self._min_snr:
             raise NoStars(_why_none(stars, chosen, self._min_snr))
         assert stars.psf is not None
+        window_sigma_px: float | None = _window_sigma_px(stars)
+        if self._precise and _profile_fits(stars):
+            window_sigma_px = None
         # measured the way in which all later frames will be, so that what is common to both cancels
         table = stars.table[chosen]
         tracked = track(
@@ -191,7 +195,7 @@ class GuideStarOffsets(ImageProcessor):
             search_px=1,
             adu_per_e=detector.adu_per_e,
             saturation=detector.saturation,
-            precise=self._precise,
+            window_sigma_px=window_sigma_px,
         )
         usable = tracked.table[:, c.STATUS] == c.OK
         if not usable.any():
@@ -208,6 +212,7 @@ class GuideStarOffsets(ImageProcessor):
             signal=signal,
             psf=stars.psf,
             detector=detector,
+            window_sigma_px=window_sigma_px,
             pivot=(float(np.average(table[:, c.X], weights=weight)), float(np.average(table[:, c.Y], weights=weight))),
             pattern=stars.places[:60],
             shape=plane.frame.shape,
@@ -284,7 +289,7 @@ class GuideStarOffsets(ImageProcessor):
             search_px=search_px,
             adu_per_e=field_.detector.adu_per_e,
             saturation=field_.detector.saturation,
-            precise=self._precise,
+            window_sigma_px=field_.window_sigma_px,
             free_width_above=10.0,
         )
 
@@ -334,7 +339,7 @@ class GuideStarOffsets(ImageProcessor):
             field_.excess_weight = min(field_.excess_weight + 1.0, 50.0)
             field_.excess += (excess - field_.excess) / field_.excess_weight
         sharp = used & (tracked.signal >= 10.0) & (table[:, c.CLIPPED] == 0)
-        if sharp.any() and self._precise:
+        if sharp.any() and field_.window_sigma_px is None:
             old = field_.psf
             limit = (0.5, 2.0)
             x = float(np.clip(np.median(table[sharp, c.FWHM_X]) / old.fwhm_x, *limit))
@@ -440,6 +445,22 @@ def choose(stars: Stars, most: int, shape: tuple[int, ...]) -> list[int]:
         distance = np.hypot(x - x[best], y - y[best]) / max(shape)
         score = score + np.log(np.minimum(0.3 + distance * 3.0, 1.0))
     return sorted(chosen, key=lambda k: float(variance[k]))
+
+
+def _window_sigma_px(stars: Stars) -> float:
+    """Window of the centroids: half-flux diameter over 2.355 as in SExtractor, but no narrower than pixels allow.
+
+    In steps of 2, so that similar frames are measured alike.
+    """
+    good = [k for k, reason in enumerate(stars.reasons) if reason is None] or list(range(len(stars.table)))
+    sigma = float(np.median(stars.table[good[:20], c.HFD])) / 2.35482
+    return float(2.0 ** round(math.log2(max(sigma, 1.0))))
+
+
+def _profile_fits(stars: Stars) -> bool:
+    """Whether a profile describes the bright stars: not when they are trailed or comatic, where fits are biased."""
+    bright = [k for k, reason in enumerate(stars.reasons) if reason is None and stars.snr[k] > 40.0]
+    return not bright or float(np.median(stars.table[bright, c.CHI2])) < 2.5
 
 
 def _variance(table: Array) -> Array:

@@ -60,6 +60,7 @@ class Lines:
     def __init__(self) -> None:
         self._statistics = GuidingStatistics()
         self._spoke_s = 0.0
+        self._began_s: float | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -75,8 +76,10 @@ class Lines:
         if text is None and isinstance(event, Step | Dropped) and time.monotonic() - self._spoke_s >= _LINE_EVERY_S:
             self._spoke_s = time.monotonic()
             text = self._progress(event)
+        if self._began_s is None:
+            self._began_s = event.t_s
         if text is not None:
-            click.echo(f"{event.t_s:9.1f} s  {text}")
+            click.echo(f"{event.t_s - self._began_s:9.1f} s  {text}")
 
     def _progress(self, event: Step | Dropped) -> str:
         if isinstance(event, Dropped):

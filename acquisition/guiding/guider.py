@@ -203,6 +203,9 @@ class Guider:
         try:
             if await self._select() and await self._calibrate():
                 await self._guide(duration_s)
+        except asyncio.CancelledError:
+            self._stop_reason = "interrupted"
+            raise
         finally:
             await self._still()
             self._change(State.STOPPED, self._stop_reason or "ended")

@@ -1,7 +1,8 @@
 """From a URL to a device: ``sim://``, ``zwo://ASI120MM%20Mini?serial=...``, ``replay:///nights/*.fits``.
 
 In: a URL and the entry points ``starlatch.cameras`` and ``starlatch.mounts``. Out: a `Camera` or `Mount`, not yet
-connected. A driver arrives as an entry point that names a `Driver`; ours are registered like anybody else's.
+connected. A driver arrives as an entry point that names a `Driver`; ours are registered like anybody else's. What a
+driver opens instead of hardware for ``?emulate=1`` arrives through ``starlatch.emulators``.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from acquisition.camera import Camera
+from acquisition.camera import Camera, FrameTruth
 from acquisition.errors import ConfigError, DeviceNotFound, LibraryNotFound
+from acquisition.images import Image
 from acquisition.mount import Mount
 
 D = TypeVar("D")
 
 CAMERAS = "starlatch.cameras"
 MOUNTS = "starlatch.mounts"
+EMULATORS = "starlatch.emulators"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,48 @@ class Driver(Generic[D]):
     discover: Callable[[], Sequence[Listing]]
 
 
+@dataclass(frozen=True, slots=True)
+class Emulated:
+    """What an emulator gives a driver in place of hardware.
+
+    Attributes
+    ----------
+    address : str
+        What the driver opens: the file of a library, the name of a terminal.
+    options : frozenset of str
+        The URL's options that are the emulator's.
+    truth : callable, optional
+        As `Camera.truth`.
+    """
+
+    address: str
+    options: frozenset[str]
+    truth: Callable[[Image], FrameTruth | None] | None = None
+
+
+def emulated(url: DeviceUrl, context: DeviceContext) -> Emulated | None:
+    """What to open instead of hardware if the URL says ``emulate=1``, else None.
+
+    An emulator is an entry point of the group ``starlatch.emulators`` under the driver's scheme, which names a
+    callable (url, context) -> `Emulated`.
+
+    Raises
+    ------
+    DeviceNotFound
+        If nothing emulates such a device.
+    LibraryNotFound
+        If the emulator needs something that is not installed.
+    """
+    if url.number("emulate", 0, 0, 1) != 1:
+        return None
+    points = drivers(EMULATORS)
+    if url.scheme not in points:
+        raise DeviceNotFound(f"nothing emulates {url.scheme}:// devices; there are: {', '.join(points) or 'none'}")
+    result = points[url.scheme].load()(url, context)
+    assert isinstance(result, Emulated)
+    return result
+
+
 def open_camera(url: str, context: DeviceContext | None = None) -> Camera:
     """The camera behind a URL, to be used as ``async with open_camera(url) as camera``.
 
@@ -157,7 +202,7 @@ def open_mount(url: str, context: DeviceContext | None = None) -> Mount:
 
 
 def drivers(group: str) -> dict[str, EntryPoint]:
-    """The registered schemes of a group (`CAMERAS` or `MOUNTS`), sorted; nothing is imported yet."""
+    """The registered schemes of a group (`CAMERAS`, `MOUNTS` or `EMULATORS`), sorted; nothing is imported yet."""
     return {point.name: point for point in sorted(entry_points(group=group), key=lambda point: point.name)}
 
 

@@ -1,0 +1,1 @@
+"""ZWO ASI cameras, on the low-level module of the package pyzwoasi."""

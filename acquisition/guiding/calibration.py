@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,8 @@ _N, _S, _E, _W = Direction.NORTH, Direction.SOUTH, Direction.EAST, Direction.WES
 _FIRST_ROUND = (_N, _E, _N, _E, _S, _W, _S, _W, _S, _E, _N)
 """After one West pulse: two North pulses take up the Dec backlash; all in all the mount ends where it began."""
 _MORE_ROUNDS = (_E, _N, _W, _S, _W, _S, _E, _N)
+_WALKS = (0.0, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
+"""Variance of the drift's random walk per second over that of the white noise, 1/s³, to be tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Fit:
         Dec pulse lost at a reversal, in seconds of pulse.
     drift_px_per_s : (float, float)
     rms_px : float
-        Of the residuals, per coordinate.
+        Of the white part of the residuals, per coordinate.
     """
 
     ra: MountAxis
@@ -141,7 +143,7 @@ async def calibrate(
         raise CalibrationFailed(
             f"calibration was not done after {rule.time_limit_s:g} s ({len(moves)} moves made)"
         ) from None
-    return _checked(fit_response(moves, positions), rule, pulse_s)
+    return _checked(await asyncio.to_thread(fit_response, moves, positions), rule, pulse_s)
 
 
 async def _position(rule: CalibrationRule, measure: Callable[[], Awaitable[Position | str]]) -> Position:
@@ -177,9 +179,12 @@ async def _sensible_pulse(
 
 
 def fit_response(moves: Sequence[Move], positions: Sequence[Position]) -> Fit:
-    """Least squares of position on time, RA pulses and Dec pulses behind a backlash (play) operator.
+    """Generalised least squares of position on time, RA pulses and Dec pulses behind gears with play.
 
-    The backlash and which side of it the gears were on are found by scanning.
+    What else moves the stars (periodic error, seeing) is a random walk of the velocity plus white noise. The share of
+    the two, the backlash, and where in it the gears stood at the start are not known: results are averaged over a grid
+    of them, each weighted by its restricted likelihood (Patterson & Thompson 1971), and the errors include how they
+    differ. Neglecting the random walk would fold a worm's curvature into the response and understate the errors.
 
     Parameters
     ----------
@@ -197,33 +202,52 @@ def fit_response(moves: Sequence[Move], positions: Sequence[Position]) -> Fit:
     xy = np.array([(position.dx, position.dy) for position in positions])
     ra = np.cumsum([_signed(move, _E) for move in moves])
     dec = np.cumsum([_signed(move, _N) for move in moves])
-    longest = max(move.duration_s for move in moves)
-    best: tuple[float, float, NDArray[np.float64], NDArray[np.float64]] | None = None
-    for backlash in np.linspace(0, 2 * longest, 41):
-        for start in (0.0, -float(backlash)):
-            design = np.column_stack([np.ones_like(t), t - t.mean(), ra, _play(dec, float(backlash), start)])
-            if np.linalg.matrix_rank(design) < 4:
-                continue
-            solution = np.linalg.lstsq(design, xy, rcond=None)[0]
-            rss = float(np.sum((xy - design @ solution) ** 2))
-            if best is None or rss < best[0] - 1e-12:
-                best = rss, float(backlash), solution, design
-    freedom = 2 * len(positions) - 9
-    if best is None or freedom < 1:
+    freedom = len(positions) - 4
+    gears = list(_gears(max(move.duration_s for move in moves)))
+    designs = np.array([np.column_stack([np.ones_like(t), t - t.mean(), ra, _play(dec, *gear)]) for gear in gears])
+    moved = np.linalg.matrix_rank(designs) == 4
+    if freedom < 1 or not moved.any():
         raise CalibrationFailed(f"{len(positions)} positions do not determine the mount's response")
-    rss, backlash, solution, design = best
-    variance = np.diag(np.linalg.inv(design.T @ design)) * rss / freedom
-    ra_err, dec_err = float(np.sqrt(variance[2])), float(np.sqrt(variance[3]))
-    if not (np.hypot(*solution[2]) > 0 and np.hypot(*solution[3]) > 0):
+    whiteners, log_dets = _whiteners(t)  # axes below: hypothesis of the gears, of the walk, position, column
+    design = whiteners @ designs[moved][:, None]
+    observed = whiteners @ xy
+    normal = design.mT @ design
+    solutions = np.linalg.solve(normal, design.mT @ observed)
+    white = np.maximum(np.sum((observed - design @ solutions) ** 2, axis=(-2, -1)) / (2 * freedom), 1e-12)
+    likelihood = -freedom * np.log(white) - log_dets - np.linalg.slogdet(normal).logabsdet
+    weights = np.exp(likelihood - likelihood.max())
+    weights /= weights.sum()
+    mean = np.einsum("gw,gwij->ij", weights, solutions)
+    variances = np.diagonal(np.linalg.inv(normal), axis1=-2, axis2=-1) * white[..., None]
+    errors = np.sqrt(np.einsum("gw,gwij->ij", weights, (solutions - mean) ** 2 + variances[..., None]))
+    if not (np.hypot(*mean[2]) > 0 and np.hypot(*mean[3]) > 0):
         raise CalibrationFailed("the stars did not move at all during calibration")
-    (_, drift, ra_motion, dec_motion) = ((float(x), float(y)) for x, y in solution)
     return Fit(
-        MountAxis.from_motion(*ra_motion, ra_err, ra_err),
-        MountAxis.from_motion(*dec_motion, dec_err, dec_err),
-        backlash,
-        drift,
-        math.sqrt(rss / (2 * len(positions))),
+        MountAxis.from_motion(*map(float, (*mean[2], *errors[2]))),
+        MountAxis.from_motion(*map(float, (*mean[3], *errors[3]))),
+        float(weights.sum(axis=1) @ np.array(gears)[moved, 0]),
+        (float(mean[1, 0]), float(mean[1, 1])),
+        math.sqrt(np.sum(weights * white)),
     )
+
+
+def _gears(longest_s: float) -> Iterator[tuple[float, float]]:
+    """Backlash (s of pulse) and where in it the gears stand at the start, to be tried."""
+    for backlash in np.linspace(0, 2 * longest_s, 41):
+        for share in (0.0, 0.25, 0.5, 0.75, 1.0) if backlash > 0 else (0.0,):
+            yield float(backlash), -float(backlash) * share
+
+
+def _whiteners(t: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Inverse Cholesky factors and log determinants of the noise's covariance, in units of the white variance.
+
+    A velocity that walks with variance `walk` per second has positions of covariance walk * a² (3 b - a) / 6 at times
+    a <= b since the start.
+    """
+    since = t - t[0]
+    a, b = np.minimum.outer(since, since), np.maximum.outer(since, since)
+    factors = np.linalg.cholesky(np.eye(len(t)) + np.array(_WALKS)[:, None, None] * (a * a * (3 * b - a) / 6))
+    return np.linalg.inv(factors), 2 * np.log(np.diagonal(factors, axis1=-2, axis2=-1)).sum(axis=-1)
 
 
 def _checked(fit: Fit, rule: CalibrationRule, pulse_s: float) -> Fit:

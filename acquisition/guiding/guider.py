@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,19 @@ import numpy as np
 from acquisition.camera import Camera, FrameTruth
 from acquisition.errors import CalibrationFailed, ConfigError, DeviceError, NotCalibrated
 from acquisition.geometry import MountResponse, cd_scale_arcsec, pixel_scale_arcsec
-from acquisition.guiding.algorithms import Dithered, Hysteresis, Law, Lost, Measured, ResistSwitch, Sent, Settled
+from acquisition.guiding.algorithms import (
+    Dithered,
+    Hysteresis,
+    Input,
+    Law,
+    LawRunner,
+    Lost,
+    Measured,
+    ResistSwitch,
+    Resumed,
+    Sent,
+    Settled,
+)
 from acquisition.guiding.apply import AxisLimits, Pulse, plan_pulses, send
 from acquisition.guiding.calibration import CalibrationRule, Fit, Move, Position, calibrate
 from acquisition.guiding.dither import random_dither
@@ -41,7 +54,7 @@ from acquisition.guiding.measure import FrameSource, Measurement
 from acquisition.guiding.settle import Outcome, SettleRule, SettleState, settle_step
 from acquisition.images import Image, Pipeline
 from acquisition.mount import Direction, Mount, MountState
-from acquisition.virtual_time import utc_now
+from acquisition.virtual_time import VirtualTimeLoop, utc_now
 
 _MOUNT_DEADLINE_S = 10.0
 _STOP_DEADLINE_S = 1.0
@@ -74,27 +87,28 @@ class GuiderSettings:
 
 
 class _Axis:
-    """A law and its state on one axis, in px whatever the law's unit."""
+    """A law at work on one axis, in px whatever the law's unit."""
 
-    def __init__(self, law: Law[Any], scale_arcsec: float | None) -> None:
+    def __init__(self, law: Law[Any], scale_arcsec: float | None, executor: Executor | None) -> None:
         if law.unit == "arcsec" and scale_arcsec is None:
             raise ConfigError(
                 f"law {law.name!r} works in arcsec, but the pixel scale is not known: set focal_length_mm "
                 "in [telescope]"
             )
-        self._law = law
+        self._law = LawRunner(law, executor)
         self._unit_per_px = scale_arcsec if law.unit == "arcsec" and scale_arcsec is not None else 1.0
-        self._state = law.start()
 
-    def restart(self) -> None:
-        self._state = self._law.start()
-
-    def measured(self, t_s: float, px: float, err_px: float | None, snr: float | None, exposure_s: float) -> float:
+    def measured(
+        self, t_s: float, px: float, err_px: float | None, snr: float | None, exposure_s: float, now_s: float
+    ) -> float:
         k = self._unit_per_px
-        return self._step(Measured(t_s, px * k, None if err_px is None else err_px * k, snr, exposure_s))
+        return self._step(Measured(t_s, px * k, None if err_px is None else err_px * k, snr, exposure_s, now_s))
 
-    def lost(self, t_s: float) -> float:
-        return self._step(Lost(t_s))
+    def lost(self, t_s: float, exposure_s: float) -> float:
+        return self._step(Lost(t_s, exposure_s, t_s))
+
+    def resumed(self) -> None:
+        self._step(Resumed())
 
     def dithered(self, px: float) -> None:
         self._step(Dithered(px * self._unit_per_px))
@@ -105,9 +119,8 @@ class _Axis:
     def sent(self, px: float) -> None:
         self._step(Sent(px * self._unit_per_px))
 
-    def _step(self, given: Measured | Lost | Dithered | Settled | Sent) -> float:
-        self._state, correction = self._law.step(self._state, given)
-        return correction / self._unit_per_px
+    def _step(self, given: Input) -> float:
+        return self._law.step(given) / self._unit_per_px
 
 
 @dataclass(slots=True)
@@ -287,7 +300,8 @@ class Guider:
         mount = await self._mount_state()
         response = self._response.at_declination(mount.dec_deg)
         scale = self._scale(first.image)
-        ra, dec = _Axis(self._settings.ra_law, scale), _Axis(self._settings.dec_law, scale)
+        executor = self._executor()
+        ra, dec = (_Axis(law, scale, executor) for law in (self._settings.ra_law, self._settings.dec_law))
         lock = _lock(first)
         began_s = self._now()
         self._listen(GuidingBegan(began_s, utc_now(), lock.x, lock.y, _hfd(first, lock.star_number), response, scale))
@@ -316,6 +330,8 @@ class Guider:
                 if settling is not None:
                     settling = self._settle(settling, distance, ra, dec)
         finally:
+            if executor is not None:
+                executor.shutdown(wait=False, cancel_futures=True)
             reason = self._stop_reason or "interrupted"
             self._listen(GuidingEnded(self._now(), utc_now(), self._now() - began_s, reason))
 
@@ -332,14 +348,14 @@ class Guider:
             wanted = 0.0, 0.0
         else:
             if self._state is State.PAUSED:
-                ra.restart()
-                dec.restart()
+                ra.resumed()
+                dec.resumed()
             self._change(State.GUIDING, "stars measured")
             ra_err, dec_err = _axis_errors(found, response)
             snr = max((star.snr for star in found.stars if star.used), default=None)
             wanted = (
-                ra.measured(found.t_s, ra_px, ra_err, snr, found.exposure_s),
-                dec.measured(found.t_s, dec_px, dec_err, snr, found.exposure_s),
+                ra.measured(found.t_s, ra_px, ra_err, snr, found.exposure_s, self._now()),
+                dec.measured(found.t_s, dec_px, dec_err, snr, found.exposure_s, self._now()),
             )
             pulses = await self._correct(wanted, response, ra, dec)
         self._listen(
@@ -357,7 +373,8 @@ class Guider:
         if self._pause:
             return
         self._change(State.LOST_LOCK, reason)
-        await self._correct((ra.lost(now), dec.lost(now)), response, ra, dec)
+        exposure_s = self._camera.settings.exposure_s
+        await self._correct((ra.lost(now, exposure_s), dec.lost(now, exposure_s)), response, ra, dec)
 
     async def _correct(
         self, wanted: tuple[float, float], response: MountResponse, ra: _Axis, dec: _Axis
@@ -448,6 +465,13 @@ class Guider:
         if facts.x_pixel_size_um and focal_length_mm:
             return pixel_scale_arcsec(facts.x_pixel_size_um, focal_length_mm)
         return None
+
+    @staticmethod
+    def _executor() -> Executor | None:
+        """For the laws' long work; none under virtual time, where everything is to be the same every time."""
+        if isinstance(asyncio.get_running_loop(), VirtualTimeLoop):
+            return None
+        return ThreadPoolExecutor(1, "starlatch-law")
 
     def _change(self, state: State, reason: str) -> None:
         if state is not self._state:

@@ -5,22 +5,41 @@ from __future__ import annotations
 from typing import Any
 
 from .hysteresis import Hysteresis
-from .law import Dithered, Input, Law, Lost, Measured, Sent, Settled, Unit
+from .identity import Identity
+from .law import Dithered, Input, Law, Lost, Measured, Resumed, Sent, Settled, Unit, Work, Worked
+from .lowpass import Lowpass, Lowpass2
+from .predictive import Predictive
+from .predictive_pec import PredictivePec
 from .resist_switch import ResistSwitch
+from .runner import LawRunner
+from .zfilter import ZFilter
 
-LAWS: dict[str, type[Law[Any]]] = {law.name: law for law in (Hysteresis, ResistSwitch)}
+LAWS: dict[str, type[Law[Any]]] = {
+    law.name: law
+    for law in (Predictive, Hysteresis, Identity, Lowpass, Lowpass2, PredictivePec, ResistSwitch, ZFilter)
+}
 """Every law by the name it has in config files."""
 
 __all__ = [
     "LAWS",
     "Dithered",
     "Hysteresis",
+    "Identity",
     "Input",
     "Law",
+    "LawRunner",
     "Lost",
+    "Lowpass",
+    "Lowpass2",
     "Measured",
+    "Predictive",
+    "PredictivePec",
     "ResistSwitch",
+    "Resumed",
     "Sent",
     "Settled",
     "Unit",
+    "Work",
+    "Worked",
+    "ZFilter",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from acquisition.guiding.algorithms.law import Dithered, Input, Measured, Unit, check_range
+from acquisition.guiding.algorithms.law import Dithered, Input, Measured, Resumed, Unit, check_range
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Hysteresis:
                 if abs(displacement) < self.min_move:
                     correction = 0.0
                 return correction, correction
-            case Dithered():
+            case Dithered() | Resumed():
                 return self.start(), 0.0
             case _:
                 return last, 0.0

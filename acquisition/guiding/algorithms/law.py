@@ -1,6 +1,7 @@
 """The contract of a guide law: one axis, one number in, one number out.
 
-In: what happened on the axis (`Measured`, `Lost`, `Dithered`, `Settled`, `Sent`). Out: a new state and a correction.
+In: what happened on the axis (`Measured`, `Lost`, `Dithered`, `Settled`, `Sent`, `Resumed`, `Worked`). Out: a new state
+and a correction.
 
 Signs: a displacement is where the star is minus where it should be; the correction has its sign and is subtracted:
 next displacement = displacement - correction + what the sky and the mount did.
@@ -8,8 +9,9 @@ next displacement = displacement - correction + what the sky and the mount did.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
 S = TypeVar("S")
 
@@ -30,6 +32,8 @@ class Measured:
         Its standard error, in the law's unit.
     snr : float or None
     exposure_s : float
+    now_s : float or None
+        When the correction will begin; None: with the end of the exposure.
     """
 
     t_s: float
@@ -37,13 +41,16 @@ class Measured:
     error: float | None = None
     snr: float | None = None
     exposure_s: float = 0.0
+    now_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A frame gave no measurement at time `t_s`; a law may still ask for a correction."""
+    """A frame of `exposure_s` gave no measurement at time `t_s`; a law may still ask for a correction at `now_s`."""
 
     t_s: float
+    exposure_s: float = 0.0
+    now_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,35 @@ class Sent:
     amount: float
 
 
-Input: TypeAlias = Measured | Lost | Dithered | Settled | Sent
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Guiding goes on after a pause, during which nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Something that takes too long for a step: `LawRunner` has it computed elsewhere and gives back `Worked`.
+
+    Attributes
+    ----------
+    due_s : float
+        The result is given to the first step at or after this time.
+    compute : callable
+        Pure, without arguments.
+    """
+
+    due_s: float
+    compute: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """The result of the work that the state asked for (its `work`, which this ends)."""
+
+    result: Any
+
+
+Input: TypeAlias = Measured | Lost | Dithered | Settled | Sent | Resumed | Worked
 
 
 class Law(Protocol[S]):
@@ -78,7 +113,7 @@ class Law(Protocol[S]):
     unit: ClassVar[Unit]
 
     def start(self) -> S:
-        """The state before the first frame, and after a pause or a re-selection of stars."""
+        """The state before the first frame, and after a re-selection of stars."""
 
     def step(self, state: S, given: Input) -> tuple[S, float]:
         """The state after `given`, and the correction (0 unless `given` is `Measured` or `Lost`)."""

@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from acquisition.guiding.algorithms.law import Dithered, Input, Measured, Unit, check_range
+from acquisition.guiding.algorithms.law import Dithered, Input, Measured, Resumed, Unit, check_range
 
 _DEPTH = 10
 
@@ -51,7 +51,7 @@ class ResistSwitch:
         match given:
             case Measured(displacement=displacement):
                 return self._measured(state, displacement)
-            case Dithered():
+            case Dithered() | Resumed():
                 return self.start(), 0.0
             case _:
                 return state, 0.0

@@ -1,0 +1,295 @@
+"""Our law for RA: a bank of Kalman filters predicts where the star would be without corrections.
+
+It learns the noise, the trend, the worm's period and curve, and other lines; nothing is to be tuned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acquisition.guiding.algorithms.history import Table
+from acquisition.guiding.algorithms.law import Dithered, Input, Lost, Measured, Sent, Unit, Work, Worked, check_range
+
+if TYPE_CHECKING:
+    from acquisition.kernels.kalman_bank import Bank
+
+FloatArray = NDArray[np.float64]
+
+# Process noise of offset and velocity per s, in units of the measurement's variance.
+_TREND_WALKS = np.array(
+    [(b, v) for b in (0, 1e-3, 0.01, 0.05, 0.2, 0.8, 4) for v in (1e-8, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1)]
+)
+_PERIODIC_WALKS = np.array([(1e-3, 1e-7), (0.01, 1e-6), (0.05, 1e-5), (0.2, 1e-4), (1, 1e-4)])
+_HARMONICS = (8, 30)
+_MEMORY = 200.0
+_SEARCH_EVERY_S, _SCAN_EVERY_S = 90.0, 600.0
+_WORK_TAKES_S = 4.0
+_REPLAY_FRAMES = 4000
+_LINE_FRAMES = 1500
+_MOST_LINES = 6
+
+
+@dataclass(frozen=True)
+class Worm:
+    """What is known of periodic motion.
+
+    Attributes
+    ----------
+    period_s : float
+    lines_hz : tuple of float
+        Lines that are not among the worm's harmonics.
+    """
+
+    period_s: float
+    lines_hz: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Refit:
+    """What the work off the loop's path found: banks that have seen the first `frames` of the history."""
+
+    worm: Worm | None
+    banks: tuple[Bank, ...] | None
+    frames: int
+    scan: bool
+    anew: bool
+
+
+@dataclass(frozen=True)
+class PredictiveState:
+    """Everything the law remembers; arcsec and s.
+
+    Attributes
+    ----------
+    banks : tuple of Bank
+        The trend filters, then the periodic ones; empty before the first frame.
+    history : Table
+        Time since the first frame, exposure, position without corrections, relative variance, innovation.
+    epoch_s : float
+        Time of the first frame.
+    lock, sent : float
+        How far the lock was moved, and the sum of all corrections.
+    last_correction : float
+    exposure_s, latency_s : float
+        Of the last frame; latency: from the end of the exposure to the correction.
+    typical_variance : float
+        Of the centroids, as their error bars have it.
+    worm : Worm or None
+    searched_s, scanned_s : float
+        When the last search for a period began, and the last over all periods; s since the first frame.
+    work : Work or None
+    """
+
+    history: Table
+    banks: tuple[Bank, ...] = ()
+    epoch_s: float = 0.0
+    lock: float = 0.0
+    sent: float = 0.0
+    last_correction: float = 0.0
+    exposure_s: float = 0.0
+    latency_s: float = 0.0
+    typical_variance: float = 0.0
+    worm: Worm | None = None
+    searched_s: float = 0.0
+    scanned_s: float = -1e9
+    work: Work | None = None
+
+
+@dataclass(frozen=True)
+class Predictive:
+    """Predicts the star's position without corrections by a mixture of Kalman filters, and cancels what it predicts.
+
+    Parameters
+    ----------
+    lost_limit : float
+        While the star is lost the prediction is followed until its standard deviation exceeds this, arcsec (0 to 60).
+    """
+
+    lost_limit: float = 1.5
+
+    name: ClassVar[str] = "predictive"
+    unit: ClassVar[Unit] = "arcsec"
+
+    def __post_init__(self) -> None:
+        check_range(self.name, "lost_limit", self.lost_limit, 0, 60)
+
+    def start(self) -> PredictiveState:
+        return PredictiveState(Table(5))
+
+    def step(self, state: PredictiveState, given: Input) -> tuple[PredictiveState, float]:
+        match given:
+            case Measured():
+                return self._measured(state, given)
+            case Lost():
+                return self._lost(state, given)
+            case Dithered(amount=amount):
+                return replace(state, lock=state.lock + amount), 0.0
+            case Sent(amount=amount):
+                return replace(state, sent=state.sent - state.last_correction + amount, last_correction=amount), 0.0
+            case Worked(result=result):
+                return _refitted(state, result), 0.0
+            case _:
+                return state, 0.0
+
+    def _measured(self, state: PredictiveState, given: Measured) -> tuple[PredictiveState, float]:
+        from acquisition.kernels import kalman_bank
+
+        position = given.displacement + state.lock + state.sent
+        if not state.banks:
+            none = np.zeros(0)
+            trend = kalman_bank.new_bank(_TREND_WALKS, position, 0.05, none, none, none)
+            state = replace(state, banks=(trend,), epoch_s=given.t_s)
+        t_s = given.t_s - state.epoch_s
+        state, weight = _weighed(state, given.error)
+        dt_s = t_s - state.history.rows[-1, 0] if len(state.history) else 0.0
+        if dt_s < 0:
+            return state, 0.0
+        shares = _shares(state.banks)
+        banks = tuple(bank.copy() for bank in state.banks)
+        expected = [np.empty(len(bank.x)) for bank in banks]
+        for bank, out in zip(banks, expected, strict=True):
+            kalman_bank.update(bank, dt_s, t_s, given.exposure_s, position, weight, _MEMORY, out)
+        innovation = position - float(shares @ np.concatenate(expected))
+        end_s = given.t_s + given.exposure_s / 2
+        latency_s = max(0.0, given.now_s - end_s) if given.now_s is not None else 0.0
+        state = replace(
+            state, banks=banks, exposure_s=given.exposure_s, latency_s=latency_s,
+            history=state.history.append(t_s, given.exposure_s, position, weight, innovation),
+        )  # fmt: skip
+        state = _with_work(state, t_s)
+        return self._correct(state, t_s + given.exposure_s / 2 + latency_s)
+
+    def _lost(self, state: PredictiveState, given: Lost) -> tuple[PredictiveState, float]:
+        now_s = (given.t_s if given.now_s is None else given.now_s) - state.epoch_s
+        if not state.banks or now_s < state.history.rows[-1, 0]:
+            return state, 0.0
+        _, deviation = _predict(state, now_s)
+        if deviation > self.lost_limit:
+            return replace(state, last_correction=0.0), 0.0
+        return self._correct(state, now_s)
+
+    def _correct(self, state: PredictiveState, now_s: float) -> tuple[PredictiveState, float]:
+        """Aim at the middle between this correction and the next."""
+        position, _ = _predict(state, now_s + (state.exposure_s + state.latency_s) / 2)
+        correction = position - state.lock - state.sent
+        return replace(state, sent=state.sent + correction, last_correction=correction), correction
+
+
+def _weighed(state: PredictiveState, error: float | None) -> tuple[PredictiveState, float]:
+    """How much more variance this frame has than usual; half of the usual is seeing, which error bars do not know."""
+    if error is None or error <= 0:
+        return state, 1.0
+    variance = error * error
+    typical = state.typical_variance
+    typical = variance if typical == 0 else typical + 0.02 * (min(variance, 4 * typical) - typical)
+    return replace(state, typical_variance=typical), 0.5 + 0.5 * min(variance / typical, 50.0)
+
+
+def _shares(banks: tuple[Bank, ...]) -> FloatArray:
+    """Posterior probability of every filter of every bank."""
+    score = np.concatenate([bank.score for bank in banks])
+    share = np.exp(score - score.max())
+    normalised: FloatArray = share / share.sum()
+    return normalised
+
+
+def _predict(state: PredictiveState, t_s: float) -> tuple[float, float]:
+    """Position without corrections at `t_s` since the first frame, and its standard deviation."""
+    from acquisition.kernels import kalman_bank
+
+    dt_s = t_s - state.history.rows[-1, 0]
+    means, variances = [], []
+    for bank in state.banks:
+        mean, variance = np.empty(len(bank.x)), np.empty(len(bank.x))
+        kalman_bank.predict(bank, dt_s, t_s, mean, variance)
+        means.append(mean)
+        variances.append(variance)
+    share, mean = _shares(state.banks), np.concatenate(means)
+    position = float(share @ mean)
+    return position, float(np.sqrt(share @ (np.concatenate(variances) + (mean - position) ** 2)))
+
+
+# ---- periods and lines, off the loop's path
+
+
+def _with_work(state: PredictiveState, t_s: float) -> PredictiveState:
+    if state.work is not None or t_s - state.searched_s < _SEARCH_EVERY_S:
+        return state
+    scan = state.worm is None or t_s - state.scanned_s >= _SCAN_EVERY_S
+    rows, worm, built = state.history.rows, state.worm, len(state.banks) > 1
+    work = Work(state.epoch_s + t_s + _WORK_TAKES_S, lambda: _search(rows, worm, built, scan))
+    return replace(state, searched_s=t_s, scanned_s=t_s if scan else state.scanned_s, work=work)
+
+
+def _search(rows: FloatArray, worm: Worm | None, built: bool, scan: bool) -> Refit:
+    """Find period and lines, and filter the history anew when they have changed."""
+    from acquisition.kernels.worm_period import search_period, strongest_line
+
+    recent = rows[-_REPLAY_FRAMES:]
+    t_s, z = recent[:, 0], recent[:, 2]
+    duration_s = float(t_s[-1] - t_s[0])
+    period_s = search_period(t_s, z, None if scan or worm is None else worm.period_s)
+    if period_s is None:
+        return Refit(worm, None, len(rows), scan, False)
+    old = worm.period_s if worm is not None else None
+    lines = worm.lines_hz if worm is not None else ()
+    changed = old is None or 2 * np.pi * abs(period_s - old) * duration_s / old**2 > 0.03
+    anew = old is None or abs(period_s / old - 1) > 0.01
+    if not changed and old is not None:
+        period_s = old
+    added = None
+    if built and len(lines) < _MOST_LINES:
+        harmonics = np.arange(1, max(_HARMONICS) + 1) / period_s
+        last = rows[-_LINE_FRAMES:]
+        added = strongest_line(last[:, 0], last[:, 4], np.concatenate([harmonics, lines]))
+    if added is not None:
+        lines = (*lines, added)
+    found = Worm(period_s, lines)
+    if duration_s < 0.9 * period_s or not (changed or added or not built):
+        return Refit(found, None, len(rows), scan, False)
+    return Refit(found, periodic_banks(recent, found), len(rows), scan, anew or added is not None)
+
+
+def periodic_banks(rows: FloatArray, worm: Worm) -> tuple[Bank, ...]:
+    """Periodic filters that have seen the history."""
+    from acquisition.kernels.kalman_bank import new_bank, replay
+
+    t_s, exposure_s, z, weight = (np.ascontiguousarray(column) for column in rows[:, :4].T)
+    trend = np.polynomial.Polynomial.fit(t_s, z, 1)
+    amplitude = max(0.3, 0.35 * float(np.ptp(z - trend(t_s))))
+    banks = []
+    for harmonics in _HARMONICS:
+        h = np.arange(1, harmonics + 1)
+        omega = 2 * np.pi * np.concatenate([h / worm.period_s, worm.lines_hz])
+        prior = np.concatenate([amplitude**2 / h**2.4, np.full(len(worm.lines_hz), (0.1 * amplitude) ** 2)])
+        bank = new_bank(_PERIODIC_WALKS, float(z[0]), 0.05, omega, prior, 0.02 * prior / 2500)
+        replay(bank, t_s, exposure_s, z, weight, _MEMORY)
+        banks.append(bank)
+    return tuple(banks)
+
+
+def _refitted(state: PredictiveState, refit: Refit) -> PredictiveState:
+    """Take over what was found, and let new filters see the frames since."""
+    from acquisition.kernels.kalman_bank import update
+
+    state = replace(state, work=None, worm=refit.worm)
+    if refit.banks is None:
+        return state
+    banks = [state.banks[0]]
+    fresh = state.history.rows[refit.frames - 1 :]
+    for i, bank in enumerate(refit.banks):
+        bank = bank.copy()
+        if refit.anew or i + 1 >= len(state.banks):
+            bank = bank._replace(score=bank.score - 3)
+        out = np.empty(len(bank.x))
+        for before, row in pairwise(fresh):
+            update(bank, row[0] - before[0], row[0], row[1], row[2], row[3], _MEMORY, out)
+        if not refit.anew and i + 1 < len(state.banks):
+            bank = bank._replace(score=state.banks[i + 1].score)
+        banks.append(bank)
+    return replace(state, banks=tuple(banks))

@@ -1,0 +1,197 @@
+"""Banks of Kalman filters that share a measurement: offset, velocity, and any number of lines of known frequency.
+
+In: a bank and a measurement. Out: the bank changed in place, each filter's noise scale and likelihood with it. States
+are [offset, velocity, cos 1, sin 1, cos 2, ...]; times are s, lengths of one unit, frequencies rad/s.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acquisition.kernels.compiled import compiled, vectorised
+
+FloatArray = NDArray[np.float64]
+
+_OUTLIER = 3.5
+_NOISE_SHAPE, _NOISE_SCALE = 6.0, 0.3
+_NOISE_FORGETTING = 1 - 1 / 300
+
+
+class Bank(NamedTuple):
+    """`n` filters of `m` states each, and `k` = (m - 2)/2 lines.
+
+    Attributes
+    ----------
+    x : array (n, m)
+    p : array (n, m, m)
+        Covariances.
+    noise : array (n, 2)
+        Shape and scale of the measurement variance: it is scale/shape.
+    score : array (n,)
+        Logarithm of the likelihood, forgetting slowly.
+    walk : array (n, 2)
+        Process noise of offset and velocity per s, in units of the measurement variance.
+    omega : array (k,)
+        Frequencies of the lines, rad/s.
+    drift : array (k,)
+        Variance that their amplitudes gain per s.
+    """
+
+    x: FloatArray
+    p: FloatArray
+    noise: FloatArray
+    score: FloatArray
+    walk: FloatArray
+    omega: FloatArray
+    drift: FloatArray
+
+    def copy(self) -> Bank:
+        """Independent in everything that `update` changes."""
+        return self._replace(x=self.x.copy(), p=self.p.copy(), noise=self.noise.copy(), score=self.score.copy())
+
+
+def new_bank(
+    walk: FloatArray, offset: float, velocity_error: float, omega: FloatArray, prior: FloatArray, drift: FloatArray
+) -> Bank:
+    """A bank before its first measurement.
+
+    Parameters
+    ----------
+    walk : array (n, 2)
+    offset : float
+        Where the first measurement is.
+    velocity_error : float
+        Standard deviation of the velocity, 1/s.
+    omega, prior, drift : array (k,)
+        Lines: frequency rad/s, variance of each amplitude, its growth per s.
+    """
+    n, m = len(walk), 2 + 2 * len(omega)
+    x = np.zeros((n, m))
+    x[:, 0] = offset
+    p = np.zeros((n, m, m))
+    p[:] = np.diag(np.concatenate([[25.0, velocity_error**2], np.repeat(prior, 2)]))
+    noise = np.tile([_NOISE_SHAPE, _NOISE_SCALE], (n, 1))
+    return Bank(x, p, noise, np.zeros(n), np.ascontiguousarray(walk, np.float64), omega, drift)
+
+
+@vectorised
+def _times(p: FloatArray, h: FloatArray, out: FloatArray) -> float:
+    """out = p h, and h p h."""
+    total = 0.0
+    for i in range(len(h)):
+        row = 0.0
+        for j in range(len(h)):
+            row += p[i, j] * h[j]
+        out[i] = row
+        total += row * h[i]
+    return total
+
+
+@compiled
+def update(
+    bank: Bank, dt_s: float, t_s: float, exposure_s: float, z: float, weight: float, memory: float, out: FloatArray
+) -> None:
+    """Advance every filter by `dt_s` and give it the measurement `z`, the mean over an exposure around `t_s`.
+
+    Parameters
+    ----------
+    bank : Bank
+        Changed in place.
+    dt_s, t_s, exposure_s, z : float
+    weight : float
+        This measurement's variance over the usual one.
+    memory : float
+        Measurements that the score remembers.
+    out : array (n,)
+        Gets what each filter expected.
+    """
+    n, m = bank.x.shape
+    h, gain = np.empty(m), np.empty(m)
+    h[0], h[1] = 1.0, 0.0
+    for k in range(len(bank.omega)):
+        half = 0.5 * bank.omega[k] * exposure_s
+        blur = math.sin(half) / half if half > 1e-6 else 1.0
+        h[2 + 2 * k] = blur * math.cos(bank.omega[k] * t_s)
+        h[3 + 2 * k] = blur * math.sin(bank.omega[k] * t_s)
+    for i in range(n):
+        x, p = bank.x[i], bank.p[i]
+        r = bank.noise[i, 1] / bank.noise[i, 0]
+        _advance(x, p, dt_s, r * bank.walk[i, 0], r * bank.walk[i, 1], bank.drift)
+        expected = 0.0
+        for j in range(m):
+            expected += h[j] * x[j]
+        out[i] = expected
+        known = _times(p, h, gain)
+        variance = known + r * weight
+        innovation = z - expected
+        squared = innovation * innovation / variance
+        trusted = known + r * weight * max(1.0, squared / _OUTLIER**2)
+        for j in range(m):
+            x[j] += gain[j] * innovation / trusted
+        _subtract(p, gain, trusted)
+        bank.noise[i, 0] = _NOISE_FORGETTING * bank.noise[i, 0] + 0.5
+        bank.noise[i, 1] = _NOISE_FORGETTING * bank.noise[i, 1] + 0.5 * r * min(squared, 6.0)
+        bank.score[i] = (
+            (1 - 1 / memory) * bank.score[i]
+            - 0.5 * math.log(variance)
+            - 3 * math.log(1 + min(squared, 12.0) / 5)
+        )  # fmt: skip
+
+
+@vectorised
+def _subtract(p: FloatArray, gain: FloatArray, variance: float) -> None:
+    for i in range(len(gain)):
+        share = gain[i] / variance
+        for j in range(len(gain)):
+            p[i, j] -= share * gain[j]
+
+
+@compiled
+def _advance(x: FloatArray, p: FloatArray, dt_s: float, q_b: float, q_v: float, drift: FloatArray) -> None:
+    m = len(x)
+    x[0] += dt_s * x[1]
+    for j in range(m):
+        p[0, j] += dt_s * p[1, j]
+    for j in range(m):
+        p[j, 0] += dt_s * p[j, 1]
+    p[0, 0] += q_b * dt_s + q_v * dt_s**3 / 3
+    p[0, 1] += q_v * dt_s**2 / 2
+    p[1, 0] = p[0, 1]
+    p[1, 1] += q_v * dt_s
+    for k in range(len(drift)):
+        p[2 + 2 * k, 2 + 2 * k] += drift[k] * dt_s
+        p[3 + 2 * k, 3 + 2 * k] += drift[k] * dt_s
+
+
+@compiled
+def predict(bank: Bank, dt_s: float, t_s: float, mean: FloatArray, variance: FloatArray) -> None:
+    """What each filter expects at `t_s`, `dt_s` after its last measurement, and with which variance."""
+    n, m = bank.x.shape
+    h, ph = np.empty(m), np.empty(m)
+    h[0], h[1] = 1.0, dt_s
+    for k in range(len(bank.omega)):
+        h[2 + 2 * k] = math.cos(bank.omega[k] * t_s)
+        h[3 + 2 * k] = math.sin(bank.omega[k] * t_s)
+    for i in range(n):
+        r = bank.noise[i, 1] / bank.noise[i, 0]
+        total = 0.0
+        for j in range(m):
+            total += h[j] * bank.x[i, j]
+        mean[i] = total
+        variance[i] = _times(bank.p[i], h, ph) + r * (bank.walk[i, 0] * dt_s + bank.walk[i, 1] * dt_s**3 / 3)
+
+
+@compiled
+def replay(
+    bank: Bank, t_s: FloatArray, exposure_s: FloatArray, z: FloatArray, weight: FloatArray, memory: float
+) -> None:
+    """Give a new bank a series of measurements, the first at `t_s[0]`."""
+    out = np.empty(len(bank.x))
+    last_s = t_s[0] if len(t_s) else 0.0
+    for i in range(len(t_s)):
+        update(bank, t_s[i] - last_s, t_s[i], exposure_s[i], z[i], weight[i], memory, out)
+        last_s = t_s[i]

@@ -7,10 +7,14 @@ whole; or the sections of somebody's log. Lengths are pixels, times seconds, pul
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TextIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from acquisition.errors import ConfigError
 
@@ -94,6 +98,11 @@ class GuidingSection:
     rows: list[GuideRow | DropRow] = field(default_factory=list)
     infos: list[tuple[int, str]] = field(default_factory=list)  # (number of rows before it, text)
     ends: datetime | None = None
+
+    def setting(self, name: str) -> float | None:
+        """A number of the header, such as ``xRate`` (px/s), ``xAngle`` (deg), ``Pixel scale`` (arcsec/px)."""
+        found = re.search(rf"(?<!\w){re.escape(name)} = (-?\d+(?:\.\d+)?)", "\n".join(self.header))
+        return float(found[1]) if found else None
 
 
 @dataclass(slots=True)
@@ -202,6 +211,64 @@ def read_guide_log(lines: Iterable[str]) -> list[GuidingSection | CalibrationSec
     if not sections:
         raise ConfigError('not a PHD2 guide log: no line "Guiding Begins at" or "Calibration Begins at"')
     return sections
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLoop:
+    """Where the stars would have gone without guiding, as a guided night tells; contains its seeing and noise.
+
+    Attributes
+    ----------
+    t_s : array
+        Since guiding began; frames without a star are left out.
+    ra_px, dec_px : array
+        Displacement along the mount's axes against the first lock.
+    scale_arcsec : float or None
+        Arcsec per px, where the log states it.
+    """
+
+    t_s: NDArray[np.float64]
+    ra_px: NDArray[np.float64]
+    dec_px: NDArray[np.float64]
+    scale_arcsec: float | None
+
+
+def open_loop(section: GuidingSection) -> OpenLoop:
+    """Undo a section's guiding: raw displacement + lock shifts + earlier pulses times the calibrated rate.
+
+    Raises
+    ------
+    ConfigError
+        If the header does not state the calibrated rates (xRate, yRate), or no frame has a star.
+    """
+    rates = section.setting("xRate"), section.setting("yRate")
+    if rates[0] is None or rates[1] is None:
+        raise ConfigError(f"guiding of {section.begins}: the log's header has no xRate and yRate (px/s)")
+    shifts = {
+        after: (float(found[1]), float(found[2]))
+        for after, text in section.infos
+        if (found := re.match(r"DITHER by (-?[\d.]+), (-?[\d.]+)", text))
+    }
+    ra_sum = dec_sum = 0.0
+    points: list[tuple[float, float, float]] = []
+    for i, row in enumerate(section.rows):
+        ra_shift, dec_shift = shifts.get(i, (0.0, 0.0))
+        ra_sum, dec_sum = ra_sum + ra_shift, dec_sum + dec_shift
+        if isinstance(row, DropRow):
+            continue
+        points.append((row.time_s, row.ra_raw + ra_sum, row.dec_raw + dec_sum))
+        ra_sum += _signed_s(row.ra_ms, row.ra_direction, "W") * rates[0]
+        dec_sum += _signed_s(row.dec_ms, row.dec_direction, "S") * rates[1]
+    if not points:
+        raise ConfigError(f"guiding of {section.begins}: no frame has a star")
+    t_s, ra_px, dec_px = np.array(points).T
+    return OpenLoop(t_s, ra_px, dec_px, section.setting("Pixel scale"))
+
+
+def _signed_s(duration_ms: int, direction: str, positive: str) -> float:
+    if not direction:
+        return 0.0
+    return duration_ms / 1000 if direction == positive else -duration_ms / 1000
 
 
 def _sections(lines: Iterable[str]) -> Iterator[GuidingSection | CalibrationSection]:

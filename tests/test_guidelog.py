@@ -16,6 +16,7 @@ from acquisition.guidelog import (
     GuideLogWriter,
     GuideRow,
     GuidingSection,
+    open_loop,
     read_guide_log,
 )
 
@@ -97,6 +98,43 @@ def test_a_log_that_breaks_off_loses_only_its_last_line():
     assert isinstance(section, GuidingSection)
     assert [row.frame for row in section.rows] == [1]
     assert section.ends is None
+
+
+def test_open_loop_undoes_the_guiding():
+    """A known motion, guided by a law that overreacts and sees every second frame, dithered once."""
+    motion_ra, motion_dec = [0.3 * i for i in range(20)], [2.0 * (i % 3) for i in range(20)]
+    section = GuidingSection(
+        NOW, ["Pixel scale = 2.00 arc-sec/px", "Mount = x, xAngle = 1, xRate = 2.0, yRate = 4.000"]
+    )
+    sent_ra = sent_dec = lock_ra = lock_dec = 0.0
+    for i in range(20):
+        if i == 10:
+            section.infos.append((10, "DITHER by 1.500, -2.500, new lock pos = 0.000, 0.000"))
+            lock_ra, lock_dec = 1.5, -2.5
+        ra, dec = motion_ra[i] - sent_ra - lock_ra, motion_dec[i] - sent_dec - lock_dec
+        if i % 5 == 4:
+            section.rows.append(DropRow(i, float(i), 0, 0, 3, "cloud"))
+            continue
+        ra_ms, dec_ms = round(abs(ra) * 1000), round(abs(dec) * 500)
+        row = GuideRow(
+            i, float(i), 0, 0, ra, dec, 0, 0, ra_ms, "W" if ra > 0 else "E", dec_ms, "S" if dec > 0 else "N", 1, 1
+        )
+        section.rows.append(row)
+        sent_ra += ra_ms / 1000 * 2.0 * (1 if ra > 0 else -1)
+        sent_dec += dec_ms / 1000 * 4.0 * (1 if dec > 0 else -1)
+    found = open_loop(section)
+    seen = [i for i in range(20) if i % 5 != 4]
+    assert found.scale_arcsec == 2.0
+    assert list(found.t_s) == seen
+    assert found.ra_px == pytest.approx([motion_ra[i] for i in seen])
+    assert found.dec_px == pytest.approx([motion_dec[i] for i in seen])
+
+
+def test_open_loop_needs_rates_and_stars():
+    with pytest.raises(ConfigError, match="no xRate and yRate"):
+        open_loop(GuidingSection(NOW, ["Mount = x"]))
+    with pytest.raises(ConfigError, match="no frame has a star"):
+        open_loop(GuidingSection(NOW, ["xRate = 1.0, yRate = 2.0"]))
 
 
 def test_something_else_is_not_a_guide_log():

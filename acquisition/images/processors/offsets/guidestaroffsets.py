@@ -175,14 +175,14 @@ class GuideStarOffsets(ImageProcessor):
         stars = find_stars(
             plane.frame, plane.bad, adu_per_e=detector.adu_per_e, saturation=detector.saturation
         )
-        chosen = choose(stars, self._max_stars, plane.frame.shape)
+        window_sigma_px: float | None = None
+        if stars.psf is not None and not (self._precise and _profile_fits(stars)):
+            window_sigma_px = _window_sigma_px(stars)
+        chosen = choose(stars, self._max_stars, plane.frame.shape, with_clipped=window_sigma_px is None)
         snr = stars.snr
         if not chosen or snr[chosen].max() < self._min_snr:
             raise NoStars(_why_none(stars, chosen, self._min_snr))
         assert stars.psf is not None
-        window_sigma_px: float | None = _window_sigma_px(stars)
-        if self._precise and _profile_fits(stars):
-            window_sigma_px = None
         # measured the way in which all later frames will be, so that what is common to both cancels
         table = stars.table[chosen]
         tracked = track(
@@ -237,6 +237,8 @@ class GuideStarOffsets(ImageProcessor):
         for k in range(len(table)):
             if reasons[k] is None and not snr[k] >= 3.0:
                 reasons[k] = "low SNR"
+            elif reasons[k] is None and table[k, c.CLIPPED] > 0 and field_.window_sigma_px is not None:
+                reasons[k] = "saturated"
         _object_to_flux(field_, table, snr, reasons)
         usable = np.array([reason is None for reason in reasons])
         if not usable.any() or (usable.sum() == 1 and len(table) > 1 and snr[usable][0] < 4.0):
@@ -365,7 +367,7 @@ class GuideStarOffsets(ImageProcessor):
         near = np.full(len(stars.table), False)
         for k, row in enumerate(stars.table):
             near[k] = bool((np.hypot(x - row[c.X], y - row[c.Y]) < margin).any())
-        chosen = [k for k in choose(stars, self._max_stars, field_.shape) if not near[k]]
+        chosen = [k for k in choose(stars, self._max_stars, field_.shape, with_clipped=False) if not near[k]]
         chosen = chosen[: self._max_stars - int(inside.sum())]
         if not chosen:
             return
@@ -426,15 +428,14 @@ def find_sky(plane: Plane) -> tuple[float, float]:
     return float(middle), max(float(middle - low), 0.3)
 
 
-def choose(stars: Stars, most: int, shape: tuple[int, ...]) -> list[int]:
+def choose(stars: Stars, most: int, shape: tuple[int, ...], with_clipped: bool) -> list[int]:
     """Indices of the stars to guide on, the best first: precise ones, far from each other.
 
-    Clipped stars are taken only where fewer than 5 others are to be had.
+    Clipped stars, if wanted, count as much less precise than their fits say.
     """
     variance = predicted_variance(stars.table)
-    free = [k for k, reason in enumerate(stars.reasons) if reason is None]
-    if len(free) < 5:
-        free += [k for k, reason in enumerate(stars.reasons) if reason == "saturated"]
+    wanted = (None, "saturated") if with_clipped else (None,)
+    free = [k for k, reason in enumerate(stars.reasons) if reason in wanted]
     chosen: list[int] = []
     score = -np.log(variance)
     x, y = stars.table[:, c.X], stars.table[:, c.Y]

@@ -45,6 +45,8 @@ class GuideOptions:
         Of guiding, after the calibration; None: until cancelled.
     seed : int
         Of everything random: dithers, and the simulator where there is one.
+    scenario : str or None
+        The simulator's night, a name or a file.
     corrections : bool
         False: calibrate and measure, but send no guide pulses.
     frames_directory : Path or None
@@ -54,6 +56,7 @@ class GuideOptions:
     directory: Path
     duration_s: float | None = None
     seed: int = 0
+    scenario: str | None = None
     corrections: bool = True
     frames_directory: Path | None = None
 
@@ -84,7 +87,7 @@ async def guide(config: Config, options: GuideOptions, listen: Listener) -> Guid
         When the devices cannot be opened or set up. (What ends guiding later is in the outcome.)
     """
     settings = config.guider_settings(corrections=options.corrections)
-    context = DeviceContext(seed=options.seed)
+    context = DeviceContext(seed=options.seed, scenario=options.scenario)
     statistics, history = GuidingStatistics(), History()
     wall_began_s = time.perf_counter()
     error: StarlatchError | None = None
@@ -127,6 +130,7 @@ async def guide(config: Config, options: GuideOptions, listen: Listener) -> Guid
         "camera": config.camera.url,
         "mount": config.mount.url,
         "seed": options.seed,
+        "scenario": options.scenario,
         "corrections": options.corrections,
         "ra_law": settings.ra_law.name,
         "dec_law": settings.dec_law.name,

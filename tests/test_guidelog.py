@@ -31,7 +31,8 @@ guide_rows = st.builds(
 )  # fmt: skip
 drop_rows = st.builds(
     DropRow, counts, distances.map(abs), counts.map(float), distances.map(lambda value: round(abs(value), 2)),
-    st.integers(0, 8), st.text(st.characters(codec="ascii", exclude_characters='"', exclude_categories=["C"]), max_size=30),
+    st.integers(0, 8),
+    st.text(st.characters(codec="ascii", exclude_characters='"', exclude_categories=["C"]), max_size=30),
 )  # fmt: skip
 
 

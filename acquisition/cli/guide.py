@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     help="How long to guide, after the calibration, e.g. 10m [default: until Ctrl-C].",
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything random.")
+@click.option(
+    "--scenario", metavar="NAME|FILE", help="The simulated rig and night; `starlatch simulate list` shows them."
+)
 @click.option("--virtual-time", is_flag=True, help="Jump over all waits (simulated devices only).")
 @click.option("--corrections/--no-corrections", default=True, help="Send guide pulses, or only measure.")
 @click.option("--report", "report_file", type=click.Path(path_type=Path), help="Write the report (JSON) here, too.")
@@ -39,8 +42,8 @@ if TYPE_CHECKING:
 )  # fmt: skip
 def command(
     config_file: Path | None, camera_url: str | None, mount_url: str | None, exposure_s: float | None,
-    duration_s: float | None, seed: int, virtual_time: bool, corrections: bool, report_file: Path | None,
-    plot_file: Path | None, frames_dir: Path | None, output: Path | None,
+    duration_s: float | None, seed: int, scenario: str | None, virtual_time: bool, corrections: bool,
+    report_file: Path | None, plot_file: Path | None, frames_dir: Path | None, output: Path | None,
 ) -> int:  # fmt: skip
     """Guide a telescope: choose stars, calibrate the mount, keep the stars in place.
 
@@ -72,7 +75,7 @@ def command(
     directory = output or new_run_directory()
     title = f"starlatch guide   {config.camera.url}   {config.mount.url}"
     view: View = Screen(Console(), title, duration_s) if sys.stdout.isatty() else Lines()
-    options = GuideOptions(directory, duration_s, seed, corrections, frames_dir)
+    options = GuideOptions(directory, duration_s, seed, scenario, corrections, frames_dir)
     with view:
         outcome = run(guide(config, options, view.listen), virtual_time=virtual_time)
     write_report(outcome.report, directory / "report.json")
@@ -90,7 +93,7 @@ def command(
         plots.add(directory / "plot.png")
     try:
         for path in sorted(plots):
-            plot_run(outcome.history, outcome.statistics, path, title)
+            plot_run(outcome.history, summary_lines(outcome.statistics), path, title)
             click.echo(f"plot    {path}")
     except LibraryNotFound as error:
         click.echo(f"plot    none: {error}")

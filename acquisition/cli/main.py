@@ -21,6 +21,7 @@ COMMANDS = {
     "devices": ("acquisition.cli.devices", "List the device schemes, and what each driver can see."),
     "expose": ("acquisition.cli.expose", "Take frames with a camera and save them."),
     "guide": ("acquisition.cli.guide", "Guide a telescope; without options, a simulated one."),
+    "log": ("acquisition.cli.log", "Read guide logs, ours and PHD2's: figures, plots, advice."),
     "offsets": ("acquisition.cli.offsets", "Measure how the stars move over a series of FITS files."),
 }
 

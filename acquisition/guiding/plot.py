@@ -1,6 +1,6 @@
 """A picture of a guiding run.
 
-In: its `History` and statistics. Out: a PNG (or whatever the file's name ends in that matplotlib knows).
+In: its `History` and lines of text. Out: a PNG (or whatever the file's name ends in that matplotlib knows).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def check_plotting() -> None:
         raise LibraryNotFound("plots need matplotlib: pip install 'starlatch[plot]'") from None
 
 
-def plot_run(history: History, statistics: GuidingStatistics, path: Path, title: str) -> None:
-    """Displacements, pulses and SNR against time, and the scatter on the mount's axes.
+def plot_run(history: History, summary: list[str], path: Path, title: str) -> None:
+    """Displacements, pulses and SNR against time, the scatter on the mount's axes, and lines of text.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def plot_run(history: History, statistics: GuidingStatistics, path: Path, title:
     reach = max([abs(value) for value in (*ra, *dec)], default=1.0) * 1.1 or 1.0
     scatter.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="RA", ylabel="Dec")
     text.axis("off")
-    text.text(0, 1, "\n".join(summary_lines(statistics)), va="top", family="monospace", fontsize=9)
+    text.text(0, 1, "\n".join(summary), va="top", family="monospace", fontsize=9)
     figure.suptitle(title)
     partial = path.with_name(f".{path.name}.part{path.suffix}")
     try:

@@ -43,8 +43,8 @@ class _Axis:
 class GuidingStatistics:
     """Collects a run's events; `listen` it to a guider.
 
-    All are about the lock: sqrt(mean(displacement²)). The true ones (simulators only) leave out seeing and noise: what a
-    simulator tells is true up to a constant, as the lock is where one frame saw the stars, seeing included; that
+    All are about the lock: sqrt(mean(displacement²)). The true ones (simulators only) leave out seeing and noise. What
+    a simulator tells is true up to a constant, as the lock is where one frame saw the stars, seeing included; that
     constant follows from the means, for seeing and noise have none. Frames that settle after a dither do not count.
     """
 

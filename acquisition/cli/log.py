@@ -1,0 +1,153 @@
+"""``starlatch log``: read guide logs, ours and PHD2's.
+
+In: a log file. Out: a table, a plot, advice.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from acquisition.guidelog import CalibrationSection, GuidingSection
+    from acquisition.guiding.summary import SectionSummary
+
+_FILE = click.argument("file", type=click.Path(path_type=Path))
+
+
+@click.group()
+def command() -> None:
+    """Read guide logs, ours and PHD2's: what happened, and what to improve.
+
+    \b
+    Examples:
+      starlatch log show guidelog.txt
+      starlatch log show PHD2_GuideLog_2026-07-30_223924.txt --section 2 --plot night.png
+      starlatch log assistant guidelog.txt
+    """
+
+
+@command.command()
+@_FILE
+@click.option("--section", "number", type=click.IntRange(min=1), help="Only this guiding section, counted from 1.")
+@click.option(
+    "--plot", "plot_file", type=click.Path(path_type=Path), help="Draw a guiding section [default: the longest]."
+)
+def show(file: Path, number: int | None, plot_file: Path | None) -> None:
+    """Print the sections of FILE, a line each.
+
+    \b
+    Example:
+      starlatch log show guidelog.txt --plot night.png
+    """
+    from acquisition.guidelog import CalibrationSection
+    from acquisition.guiding.plot import check_plotting
+
+    if plot_file is not None:
+        check_plotting()
+    sections = _read(file)
+    guiding = _chosen(sections, number, file)
+    if number is None:
+        for section in sections:
+            if isinstance(section, CalibrationSection):
+                end = "complete" if section.complete else "not complete"
+                click.echo(f"{section.begins}  calibration, {len(section.rows)} steps, {end}")
+    click.echo(_HEAD)
+    for i, section, summary in guiding:
+        click.echo(_line(i, section, summary))
+    if plot_file is not None:
+        _, section, summary = max(guiding, key=lambda entry: entry[2].frames)
+        _plot(section, summary, plot_file, f"{file.name}   {section.begins}")
+        click.echo(f"plot    {plot_file}")
+
+
+@command.command()
+@_FILE
+@click.option("--section", "number", type=click.IntRange(min=1), help="Only this guiding section, counted from 1.")
+def assistant(file: Path, number: int | None) -> None:
+    """Say what to improve: star, polar alignment, oscillation, lag, balance, exposure.
+
+    \b
+    Example:
+      starlatch log assistant guidelog.txt
+    """
+    from acquisition.guiding.assistant import advise
+
+    for i, section, summary in _chosen(_read(file), number, file):
+        click.echo(f"section {i}, {section.begins}, {summary.frames} frames")
+        for advice in advise(summary) or ["nothing to improve that a log can show"]:
+            click.echo(f"  - {advice}")
+
+
+_HEAD = "section  begins               minutes  frames  lost  every    SNR  dithers   RMS: RA    Dec  total    peak"
+
+
+def _read(file: Path) -> list[GuidingSection | CalibrationSection]:
+    from acquisition.errors import ConfigError
+    from acquisition.guidelog import read_guide_log
+
+    try:
+        with file.open(encoding="utf-8", errors="replace") as lines:
+            return read_guide_log(lines)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from None
+
+
+def _chosen(
+    sections: list[GuidingSection | CalibrationSection], number: int | None, file: Path
+) -> list[tuple[int, GuidingSection, SectionSummary]]:
+    """The guiding sections that have stars, with their numbers and figures."""
+    from acquisition.errors import ConfigError
+    from acquisition.guidelog import GuideRow, GuidingSection
+    from acquisition.guiding.summary import summarise
+
+    guiding = [section for section in sections if isinstance(section, GuidingSection)]
+    if number is not None and number > len(guiding):
+        raise click.BadParameter(f"{number}; {file} has {len(guiding)} guiding sections", param_hint="--section")
+    found = [
+        (i, section, summarise(section))
+        for i, section in enumerate(guiding, start=1)
+        if number in (None, i) and any(isinstance(row, GuideRow) for row in section.rows)
+    ]
+    if not found:
+        raise ConfigError(f"{file}: no guiding section has a frame with a star")
+    return found
+
+
+def _line(i: int, section: GuidingSection, summary: SectionSummary) -> str:
+    scale, unit = (summary.scale_arcsec, '"') if summary.scale_arcsec else (1.0, "px")
+    ra, dec = summary.ra.rms_px * scale, summary.dec.rms_px * scale
+    peak = max(summary.ra.peak_px, summary.dec.peak_px) * scale
+    return (
+        f"{i:7}  {section.begins}  {summary.duration_s / 60:7.1f}  {summary.frames:6}  {summary.lost:4}  "
+        f"{summary.cadence_s:4.1f}s  {summary.median_snr:5.1f}  {summary.dithers:7}  "
+        f"{ra:6.2f}{unit} {dec:5.2f}{unit} {(ra * ra + dec * dec) ** 0.5:5.2f}{unit}  {peak:5.1f}{unit}"
+    )
+
+
+def _plot(section: GuidingSection, summary: SectionSummary, path: Path, title: str) -> None:
+    from acquisition.guidelog import GuideRow
+    from acquisition.guiding.history import History, Point
+    from acquisition.guiding.plot import plot_run
+
+    history = History()
+    history.scale_arcsec = summary.scale_arcsec
+    for row in section.rows:
+        if isinstance(row, GuideRow):
+            ra_s = row.ra_ms / 1000 * (-1 if row.ra_direction == "E" else 1)
+            dec_s = row.dec_ms / 1000 * (-1 if row.dec_direction == "N" else 1)
+            history.points.append(Point(row.time_s, row.ra_raw, row.dec_raw, ra_s, dec_s, row.snr))
+        else:
+            history.points.append(Point(row.time_s, None, None, 0.0, 0.0, None))
+    for after, text in section.infos:
+        if text.startswith("DITHER") and section.rows:
+            history.dithers.append(section.rows[min(after, len(section.rows) - 1)].time_s)
+    scale, unit = (summary.scale_arcsec, '"') if summary.scale_arcsec else (1.0, "px")
+    lines = [
+        f"frames {summary.frames}, lost {summary.lost}",
+        f"pulses RA {summary.ra.pulses}, Dec {summary.dec.pulses}",
+        f"RMS RA {summary.ra.rms_px * scale:.2f}{unit}  Dec {summary.dec.rms_px * scale:.2f}{unit}",
+    ]
+    plot_run(history, lines, path, title)

@@ -1,0 +1,108 @@
+"""What to improve, from a guiding log: like PHD2's guiding assistant, but after the fact and on anybody's log.
+
+In: a section's `SectionSummary`. Out: advice in sentences, each with the figure that led to it.
+"""
+
+from __future__ import annotations
+
+import math
+
+from acquisition.guiding.summary import AxisSummary, SectionSummary
+
+_POLAR_ARCMIN_PER_ARCSEC_PER_MIN = 1 / 0.2625
+"""Polar misalignment that makes a Dec drift of 1 arcsec per minute where it drifts most (ω = 0.2625"/min per arcmin).
+
+Elsewhere the same drift takes more misalignment, so what follows is a lower limit."""
+
+
+def advise(summary: SectionSummary) -> list[str]:
+    """Advice, most urgent first; empty when there is nothing to say."""
+    advice = [
+        *_stars(summary),
+        *_polar_alignment(summary),
+        *(_axis("RA", summary.ra, summary)),
+        *(_axis("Dec", summary.dec, summary)),
+        *_balance(summary),
+        *_exposure(summary),
+    ]
+    if summary.duration_s < 300:
+        advice.append(
+            f"this section has {summary.duration_s / 60:.1f} minutes; ten or more make the figures trustworthy"
+        )
+    return advice
+
+
+def _stars(summary: SectionSummary) -> list[str]:
+    advice = []
+    if summary.lost > 0.02 * summary.frames:
+        share = 100 * summary.lost / summary.frames
+        advice.append(f"{share:.0f} % of the frames lost the star: expose longer, focus, or look for cables and clouds")
+    if summary.saturated > 0.1 * summary.frames:
+        advice.append(
+            f"the star is saturated in {100 * summary.saturated / summary.frames:.0f} % of the frames: expose shorter, "
+            "lower the gain, or choose a fainter star"
+        )
+    if 0 < summary.median_snr < 10:
+        advice.append(
+            f"the star's SNR is {summary.median_snr:.0f}, 10 or more is good: expose longer, or a brighter star"
+        )
+    return advice
+
+
+def _polar_alignment(summary: SectionSummary) -> list[str]:
+    drift = summary.dec.drift_px_per_min
+    if drift is None or summary.scale_arcsec is None or summary.duration_s < 300:
+        return []
+    error = abs(drift) * summary.scale_arcsec * _POLAR_ARCMIN_PER_ARCSEC_PER_MIN
+    if error < 5:
+        return []
+    return [
+        f"Dec drifts {drift * summary.scale_arcsec:+.1f}\"/min by itself: the polar axis is off by {error:.0f}' "
+        "or more; align it to better than 5'"
+    ]
+
+
+def _axis(name: str, axis: AxisSummary, summary: SectionSummary) -> list[str]:
+    advice = []
+    if axis.pulses and axis.limited > 0.02 * axis.pulses:
+        advice.append(
+            f"{name}: {axis.limited} of {axis.pulses} pulses were cut at the longest allowed: allow longer ones"
+        )
+    enough = axis.pulses >= 20
+    if enough and axis.turns > 0.7 and axis.lag_one < -0.2:
+        advice.append(
+            f"{name} oscillates ({100 * axis.turns:.0f} % of the pulses go against the one before): lower the "
+            "aggression, raise the minimum move, or expose longer"
+        )
+    if enough and axis.lag_one > 0.6 and summary.jitter_px is not None and axis.rms_px > 1.5 * summary.jitter_px:
+        mend = (
+            "try a predictive law, or expose shorter" if name == "RA" else "look for backlash, or raise the aggression"
+        )
+        advice.append(
+            f"{name} lags (a displacement says {100 * axis.lag_one:.0f} % of the next): corrections come too late or "
+            f"are too small; {mend}"
+        )
+    return advice
+
+
+def _balance(summary: SectionSummary) -> list[str]:
+    ra, dec = summary.ra.rms_px, summary.dec.rms_px
+    if min(ra, dec) > 0 and max(ra, dec) > 2 * min(ra, dec):
+        worse = "RA" if ra > dec else "Dec"
+        return [
+            f"{worse} is {max(ra, dec) / min(ra, dec):.1f} times worse than the other axis: stars will be elongated"
+        ]
+    return []
+
+
+def _exposure(summary: SectionSummary) -> list[str]:
+    if summary.jitter_px is None:
+        return []
+    total = math.hypot(summary.ra.rms_px, summary.dec.rms_px)
+    floor = math.sqrt(2) * summary.jitter_px
+    if total < 1.3 * floor and summary.cadence_s < 4:
+        return [
+            f"{100 * min(1.0, (floor / total) ** 2):.0f} % of the variance is seeing and noise that no guiding at this "
+            "pace removes: longer exposures would chase less of it"
+        ]
+    return []

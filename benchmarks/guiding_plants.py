@@ -90,6 +90,7 @@ class Night:
     seen: FloatArray  # the integral of disturbance and seeing from the start, on the grid
     gain: float
     backlash: float
+    slack: float  # how much of it the motor has to turn South before the axis moves, at the start
     seed: int
 
 
@@ -127,7 +128,8 @@ def night(name: str, axis: str, seed: int, run_s: float = RUN_S, rate_error: flo
     seeing = _seeing(rng, n, plant.seeing_fwhm * rng.uniform(0.85, 1.15), plant.aperture_m)
     seen = np.concatenate([[0.0], np.cumsum(d + seeing) * GRID_S])
     error = rng.uniform(-plant.rate_error, plant.rate_error) if rate_error is None else rate_error
-    return Night(plant, axis, d, seen, 1 + error, 0.0 if ra else plant.backlash * rng.uniform(0.5, 1.5), seed)
+    backlash = 0.0 if ra else plant.backlash * rng.uniform(0.5, 1.5)
+    return Night(plant, axis, d, seen, 1 + error, backlash, backlash * rng.uniform(), seed)
 
 
 def _ou(rng: np.random.Generator, n: int, tau_s: float) -> FloatArray:
@@ -189,9 +191,12 @@ class Outcome:
 
 def guide(
     night: Night, law: Law[Any], run_s: float = RUN_S, lost_between: tuple[float, float] | None = None,
-    paused_between: tuple[float, float] | None = None, keep: bool = False,
+    paused_between: tuple[float, float] | None = None, keep: bool = False, compensate: bool = False,
 ) -> Outcome:  # fmt: skip
-    """Close the loop: expose, wait for the latency, ask the law, pulse, expose again."""
+    """Close the loop: expose, wait for the latency, ask the law, pulse, expose again.
+
+    `compensate`: pulses that reverse the direction are lengthened by the true backlash, as PHD2's compensation would.
+    """
     plant = night.plant
     rng = np.random.default_rng([7, night.axis == "dec", night.seed])
     runner = LawRunner(law)
@@ -201,7 +206,8 @@ def guide(
     mount = np.zeros(n)
     lock_at = np.zeros(n)
     kept = np.ones(n, bool)
-    t, motor, output, lock = 0.0, 0.0, 0.0, 0.0
+    t, motor, output, lock = 0.0, night.slack - night.backlash, 0.0, 0.0
+    direction = 0.0
     next_dither, settle_at = DITHER_EVERY_S, np.inf
     measured: list[float] = []
     costs: list[float] = []
@@ -240,6 +246,10 @@ def guide(
         if sent != correction:
             runner.step(Sent(sent / unit))
         motor -= sent * night.gain
+        if sent != 0:
+            if compensate and sent * direction < 0:
+                motor -= np.sign(sent) * night.backlash
+            direction = sent
         before = output
         output = _play(motor, output, night.backlash, plant.stiction if night.axis == "dec" else 0.0)
         i, j = int(now / GRID_S), int((now + pulse_s) / GRID_S) + 1

@@ -55,14 +55,14 @@ class Bank(NamedTuple):
 
 
 def new_bank(
-    walk: FloatArray, offset: float, velocity_error: float, omega: FloatArray, prior: FloatArray, drift: FloatArray
+    walk: FloatArray, offset: float | FloatArray, velocity_error: float, omega: FloatArray, prior: FloatArray, drift: FloatArray
 ) -> Bank:
     """A bank before its first measurement.
 
     Parameters
     ----------
     walk : array (n, 2)
-    offset : float
+    offset : float or array (n,)
         Where the first measurement is.
     velocity_error : float
         Standard deviation of the velocity, 1/s.
@@ -93,15 +93,16 @@ def _times(p: FloatArray, h: FloatArray, out: FloatArray) -> float:
 
 @compiled
 def update(
-    bank: Bank, dt_s: float, t_s: float, exposure_s: float, z: float, weight: float, memory: float, out: FloatArray
+    bank: Bank, dt_s: float, t_s: float, exposure_s: float, z: FloatArray, weight: float, memory: float, out: FloatArray
 ) -> None:
-    """Advance every filter by `dt_s` and give it the measurement `z`, the mean over an exposure around `t_s`.
+    """Advance every filter by `dt_s` and give it its measurement, the mean over an exposure around `t_s`.
 
     Parameters
     ----------
     bank : Bank
         Changed in place.
-    dt_s, t_s, exposure_s, z : float
+    dt_s, t_s, exposure_s : float
+    z : array (n,)
     weight : float
         This measurement's variance over the usual one.
     memory : float
@@ -127,7 +128,7 @@ def update(
         out[i] = expected
         known = _times(p, h, gain)
         variance = known + r * weight
-        innovation = z - expected
+        innovation = z[i] - expected
         squared = innovation * innovation / variance
         trusted = known + r * weight * max(1.0, squared / _OUTLIER**2)
         for j in range(m):
@@ -190,8 +191,9 @@ def replay(
     bank: Bank, t_s: FloatArray, exposure_s: FloatArray, z: FloatArray, weight: FloatArray, memory: float
 ) -> None:
     """Give a new bank a series of measurements, the first at `t_s[0]`."""
-    out = np.empty(len(bank.x))
+    out, same = np.empty(len(bank.x)), np.empty(len(bank.x))
     last_s = t_s[0] if len(t_s) else 0.0
     for i in range(len(t_s)):
-        update(bank, t_s[i] - last_s, t_s[i], exposure_s[i], z[i], weight[i], memory, out)
+        same[:] = z[i]
+        update(bank, t_s[i] - last_s, t_s[i], exposure_s[i], same, weight[i], memory, out)
         last_s = t_s[i]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .backlash_aware import BacklashAware
 from .hysteresis import Hysteresis
 from .identity import Identity
 from .law import Dithered, Input, Law, Lost, Measured, Resumed, Sent, Settled, Unit, Work, Worked
@@ -16,12 +17,15 @@ from .zfilter import ZFilter
 
 LAWS: dict[str, type[Law[Any]]] = {
     law.name: law
-    for law in (Predictive, Hysteresis, Identity, Lowpass, Lowpass2, PredictivePec, ResistSwitch, ZFilter)
+    for law in (
+        Predictive, BacklashAware, Hysteresis, Identity, Lowpass, Lowpass2, PredictivePec, ResistSwitch, ZFilter,
+    )
 }
 """Every law by the name it has in config files."""
 
 __all__ = [
     "LAWS",
+    "BacklashAware",
     "Dithered",
     "Hysteresis",
     "Identity",

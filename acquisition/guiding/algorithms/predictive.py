@@ -153,7 +153,7 @@ class Predictive:
         banks = tuple(bank.copy() for bank in state.banks)
         expected = [np.empty(len(bank.x)) for bank in banks]
         for bank, out in zip(banks, expected, strict=True):
-            kalman_bank.update(bank, dt_s, t_s, given.exposure_s, position, weight, _MEMORY, out)
+            kalman_bank.update(bank, dt_s, t_s, given.exposure_s, np.full(len(out), position), weight, _MEMORY, out)
         innovation = position - float(shares @ np.concatenate(expected))
         end_s = given.t_s + given.exposure_s / 2
         latency_s = max(0.0, given.now_s - end_s) if given.now_s is not None else 0.0
@@ -288,7 +288,7 @@ def _refitted(state: PredictiveState, refit: Refit) -> PredictiveState:
             bank = bank._replace(score=bank.score - 3)
         out = np.empty(len(bank.x))
         for before, row in pairwise(fresh):
-            update(bank, row[0] - before[0], row[0], row[1], row[2], row[3], _MEMORY, out)
+            update(bank, row[0] - before[0], row[0], row[1], np.full(len(out), row[2]), row[3], _MEMORY, out)
         if not refit.anew and i + 1 < len(state.banks):
             bank = bank._replace(score=state.banks[i + 1].score)
         banks.append(bank)

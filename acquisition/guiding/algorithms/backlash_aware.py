@@ -1,0 +1,155 @@
+"""Our law for Dec: Kalman filters for every backlash that the gears may have, and pulses that cross it on purpose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acquisition.guiding.algorithms.law import Dithered, Input, Lost, Measured, Sent, Unit, check_range
+
+if TYPE_CHECKING:
+    from acquisition.kernels.kalman_bank import Bank
+
+FloatArray = NDArray[np.float64]
+
+_BACKLASH = np.array([0, 0.4, 0.8, 1.3, 2, 3, 4, 5, 6.5, 8, 10])
+_WALKS = np.array([(0, 1e-8), (1e-4, 1e-7), (1e-3, 1e-7), (0.01, 1e-6), (0.05, 1e-5), (0.3, 1e-5), (1.5, 1e-4)])
+_MEMORY = 300.0
+_SMALL_GAP = 0.05
+_CROSSED = 0.8  # share of a gap that is crossed at once; the rest shows whether the hypothesis is right
+
+_HYPOTHESES = np.concatenate([_BACKLASH, _BACKLASH[1:]])
+"""Every backlash twice: all of it ahead of the first South pulse, or none."""
+_SLACK = np.concatenate([_BACKLASH, np.zeros(len(_BACKLASH) - 1)])
+
+
+@dataclass(frozen=True)
+class BacklashAwareState:
+    """Everything the law remembers; arcsec and s.
+
+    Attributes
+    ----------
+    bank : Bank or None
+        Trend filters, seven for each hypothesis; None before the first frame.
+    axis : array (hypotheses,)
+        How far the axis has moved South, as each hypothesis has it.
+    motor : float
+        How far the motor has.
+    pending : float
+        The last correction: `Sent` may still say that it was less.
+    lock : float
+        How far the lock was moved.
+    t_s, exposure_s, latency_s : float
+        Of the last frame: middle of the exposure, its length, and from its end to the correction.
+    """
+
+    bank: Bank | None = None
+    axis: FloatArray | None = None
+    motor: float = 0.0
+    pending: float = 0.0
+    lock: float = 0.0
+    t_s: float = 0.0
+    exposure_s: float = 0.0
+    latency_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class BacklashAware:
+    """Learns how much backlash there is, where in it the gears stand, and drift and noise; crosses it when it pays.
+
+    Parameters
+    ----------
+    lost_limit : float
+        While the star is lost the prediction is followed until its standard deviation exceeds this, arcsec (0 to 60).
+    """
+
+    lost_limit: float = 1.5
+
+    name: ClassVar[str] = "backlash-aware"
+    unit: ClassVar[Unit] = "arcsec"
+
+    def __post_init__(self) -> None:
+        check_range(self.name, "lost_limit", self.lost_limit, 0, 60)
+
+    def start(self) -> BacklashAwareState:
+        return BacklashAwareState(axis=_SLACK - _HYPOTHESES)
+
+    def step(self, state: BacklashAwareState, given: Input) -> tuple[BacklashAwareState, float]:
+        match given:
+            case Measured():
+                return self._measured(_turned(state), given)
+            case Lost(t_s=t_s, now_s=now_s):
+                return self._lost(_turned(state), t_s if now_s is None else now_s)
+            case Dithered(amount=amount):
+                return replace(state, lock=state.lock + amount), 0.0
+            case Sent(amount=amount):
+                return replace(state, pending=amount), 0.0
+            case _:
+                return state, 0.0
+
+    def _measured(self, state: BacklashAwareState, given: Measured) -> tuple[BacklashAwareState, float]:
+        from acquisition.kernels import kalman_bank
+
+        assert state.axis is not None
+        positions = np.repeat(given.displacement + state.lock + state.axis, len(_WALKS))
+        if state.bank is None:
+            none = np.zeros(0)
+            walks = np.tile(_WALKS, (len(_HYPOTHESES), 1))
+            bank, dt_s = kalman_bank.new_bank(walks, positions, 0.02, none, none, none), 0.0
+        else:
+            bank, dt_s = state.bank.copy(), given.t_s - state.t_s
+        if dt_s < 0:
+            return state, 0.0
+        out = np.empty(len(bank.x))
+        kalman_bank.update(bank, dt_s, given.t_s, given.exposure_s, positions, 1.0, _MEMORY, out)
+        end_s = given.t_s + given.exposure_s / 2
+        latency_s = max(0.0, given.now_s - end_s) if given.now_s is not None else 0.0
+        state = replace(state, bank=bank, t_s=given.t_s, exposure_s=given.exposure_s, latency_s=latency_s)
+        return self._correct(state, end_s + latency_s)
+
+    def _lost(self, state: BacklashAwareState, now_s: float) -> tuple[BacklashAwareState, float]:
+        if state.bank is None or now_s < state.t_s or _predict(state, now_s)[2] > self.lost_limit:
+            return state, 0.0
+        return self._correct(state, now_s)
+
+    def _correct(self, state: BacklashAwareState, now_s: float) -> tuple[BacklashAwareState, float]:
+        """Aim at the middle between this correction and the next, through the gap if there is one and it pays."""
+        assert state.axis is not None
+        j, position, deviation = _predict(state, now_s + (state.exposure_s + state.latency_s) / 2)
+        axis = float(state.axis[j])
+        correction = position - state.lock - axis
+        gap = _HYPOTHESES[j] - (state.motor - axis) if correction > 0 else state.motor - axis
+        if gap > _SMALL_GAP:
+            if abs(correction) < 2 * deviation + 0.05 * gap:
+                correction = 0.0
+            else:
+                correction += float(np.sign(correction)) * _CROSSED * gap
+        return replace(state, pending=correction), correction
+
+
+def _turned(state: BacklashAwareState) -> BacklashAwareState:
+    """After the last correction: the motor has turned, and drags the axis where the gap is used up."""
+    if state.pending == 0:
+        return state
+    assert state.axis is not None
+    motor = state.motor + state.pending
+    axis = np.minimum(np.maximum(state.axis, motor - _HYPOTHESES), motor)
+    return replace(state, motor=motor, axis=axis, pending=0.0)
+
+
+def _predict(state: BacklashAwareState, t_s: float) -> tuple[int, float, float]:
+    """The likeliest hypothesis, and with it position without corrections at `t_s` and its standard deviation."""
+    from acquisition.kernels import kalman_bank
+
+    assert state.bank is not None
+    mean, variance = np.empty(len(state.bank.x)), np.empty(len(state.bank.x))
+    kalman_bank.predict(state.bank, t_s - state.t_s, t_s, mean, variance)
+    share = np.exp(state.bank.score - state.bank.score.max()).reshape(len(_HYPOTHESES), -1)
+    j = int(np.argmax(share.sum(axis=1)))
+    among = slice(j * len(_WALKS), (j + 1) * len(_WALKS))
+    weights = share[j] / share[j].sum()
+    position = float(weights @ mean[among])
+    return j, position, float(np.sqrt(weights @ (variance[among] + (mean[among] - position) ** 2)))

@@ -35,10 +35,11 @@ from acquisition.images import FrameFacts, Image, TangentWcs
 from acquisition.virtual_time import utc_now
 
 from . import sensor as chip
+from .pointing import airmass
 from .render import NORMALS, add_stars, background_table, digitise
 from .setup import SensorSpec
 from .streams import Subject, key
-from .world import NO_STARS, Field, World, airmass, hour_angle_deg, shared_world, whole_number
+from .world import NO_STARS, Field, World, shared_world, whole_number
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +203,7 @@ class SimulatedCamera:
         return key(self.world.seed, Subject.NOISE, self._number, number)
 
     def _remember(self, frame_seq: int, field: Field, binning: int) -> None:
-        dx, dy = self.world.displacement_px(field.ra_arcsec, field.dec_arcsec)
+        dx, dy = self.world.displacement_px(field)
         self._truths[frame_seq] = FrameTruth(dx / binning, dy / binning, field.ra_arcsec, field.dec_arcsec)
         while len(self._truths) > KEPT_TRUTHS:
             self._truths.popitem(last=False)
@@ -215,9 +216,9 @@ class SimulatedCamera:
             (centre + 0.5) / binning - 0.5 - origin
             for centre, origin in zip(self.world.centre_px, (roi.x, roi.y), strict=True)
         )
-        cd = self.world.cd_deg_per_px * binning
+        cd = field.cd_deg_per_px * binning
         tel_ra_deg, tel_dec_deg = self.world.mechanics.said_deg(start.world_s)
-        hour_angle = hour_angle_deg(start.utc, setup.site.lon_deg, ra_deg)
+        hour_angle = self.world.hour_angle_deg(start.world_s, ra_deg)
         return FrameFacts(
             start_utc=start.utc,
             exposure_s=settings.exposure_s,
@@ -332,7 +333,7 @@ def render(world: World, settings: CameraSettings, field: Field, temp_c: float, 
         field.y,
         field.flux_e_per_s * exposure_s,
         field.path,
-        world.sigma_px,
+        field.sigma_px,
         world.setup.optics.halo_share,
         world.setup.optics.halo_width,
     )
@@ -375,7 +376,7 @@ def render(world: World, settings: CameraSettings, field: Field, temp_c: float, 
 
 def warm_up(world: World) -> None:
     """Have everything compiled that `render` needs."""
-    nowhere = Field(NO_STARS, NO_STARS, NO_STARS, np.empty((0, 5)), 0.0, 0.0, 0.0, 0.0)
+    nowhere = replace(world.field(0.0, 0.0), x=NO_STARS.x, y=NO_STARS.y, flux_e_per_s=NO_STARS.flux_e_per_s)
     render(world, CameraSettings(roi=Roi(0, 0, 1, 1)), nowhere, 0.0, np.uint64(0))
 
 
@@ -393,7 +394,7 @@ SOFTWARE = f"starlatch {version('starlatch')}"
 
 
 def _open(url: DeviceUrl, context: DeviceContext) -> Camera:
-    url.check_options("seed", "world", "hang_after")
+    url.check_options("seed", "world", "scenario", "hang_after")
     return SimulatedCamera(shared_world(url, context), whole_number(url, "hang_after") or 0)
 
 
@@ -402,7 +403,7 @@ def _discover() -> Sequence[Listing]:
 
 
 DRIVER: Driver[Camera] = Driver(
-    summary="a simulated guide camera under a simulated sky (?seed= ?world= ?hang_after=)",
+    summary="a simulated guide camera under a simulated sky (?scenario= ?seed= ?world= ?hang_after=)",
     example="sim://?seed=1",
     open=_open,
     discover=_discover,

@@ -1,58 +1,184 @@
-"""What a mount does wrong by itself: worm, gears, drift and wander.
+"""What a mount does wrong by itself: worm, gears, drift, wander and wind; or the recorded motion of a real one.
 
-In: a `MountSpec`, a seed and times. Out: pointing errors on the mount's axes, arcsec, as functions of time alone.
+In: a `MountSpec`, a seed and times. Out: pointing errors on the mount's axes, arcsec, as functions of time and of how
+far the worm has turned.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from .process import Floats, Process, relax
+from .process import Coloured, Floats, Process, autoregressive, ornstein_uhlenbeck
 from .setup import MountSpec
 from .streams import Subject, generator
 
+WIND_STEP_S = 0.02
+
+
+class Motion(Protocol):
+    """Open-loop pointing error since the world began (0 at 0 s)."""
+
+    def at(self, times_s: Floats, turned_s: Floats) -> tuple[Floats, Floats]:
+        """(RA, Dec), arcsec on the mount's axes, at ascending times.
+
+        `turned_s` is how far the worm has turned by then, in the seconds that it takes when tracking.
+        """
+
 
 class Disturbance:
-    """Open-loop pointing error since the world began (0 at 0 s)."""
+    """The open-loop errors that a `MountSpec` describes."""
 
     def __init__(self, spec: MountSpec, seed: int) -> None:
         random = generator(seed, Subject.WORM)
         harmonic = np.arange(1, spec.worm_harmonics + 1)
         scatter = random.lognormal(0.0, 0.35, spec.worm_harmonics)
         scatter[:1] = 1.0  # the first one has the amplitude that was asked for
-        worm = spec.worm_amplitude_arcsec * harmonic**-spec.worm_decline * scatter
+        first = spec.worm_amplitude_arcsec * _scattered(spec.worm_amplitude_scatter, seed, Subject.WORM)
+        worm = first * harmonic**-spec.worm_decline * scatter
+        if spec.second_harmonic_arcsec is not None:
+            worm[1:2] = spec.second_harmonic_arcsec
         self._amplitude = np.concatenate([worm, [gear.amplitude_arcsec for gear in spec.gears]])
         periods = np.concatenate([spec.worm_period_s / harmonic, [gear.period_s for gear in spec.gears]])
         self._omega = 2 * math.pi / periods
         self._phase = random.uniform(0, 2 * math.pi, len(periods))
-        self._at_zero = float(np.sum(self._amplitude * np.sin(self._phase)))
+        self._bump = _Bump(spec, seed) if spec.bump_arcsec else None
+        self._wandering = _wandering_harmonics(spec, worm, seed) if spec.harmonic_wander else None
+        self._n_harmonics = len(worm)
         self._drift = spec.drift_ra_arcsec_per_min / 60, spec.drift_dec_arcsec_per_min / 60
         self._wander_ra = _wander(spec, 0, seed, Subject.WANDER_RA)
         self._wander_dec = _wander(spec, 1, seed, Subject.WANDER_DEC)
+        self._wind = Wind(spec, seed) if spec.wind_arcsec else None
+        start = np.zeros(1)
+        self._at_zero = 0.0
+        self._at_zero = float(self.worm(start, start)[0])
+
+    @property
+    def periods_s(self) -> Floats:
+        """Of the worm's harmonics and of the gears."""
+        return 2 * math.pi / self._omega
+
+    @property
+    def amplitudes_arcsec(self) -> Floats:
+        """Mean amplitudes, in the order of `periods_s`."""
+        return self._amplitude
+
+    def worm(self, times_s: Floats, turned_s: Floats) -> Floats:
+        """The periodic part, arcsec."""
+        angles = np.outer(turned_s, self._omega) + self._phase
+        sine = np.sin(angles)
+        error: Floats = sine @ self._amplitude - self._at_zero
+        if self._bump is not None:
+            error += self._bump.at(turned_s)
+        if self._wandering is not None:
+            n = self._n_harmonics
+            parts = self._wandering.at(times_s)
+            error += np.sum(parts[:, :n] * sine[:, :n] + parts[:, n:] * np.cos(angles[:, :n]), axis=1)
+        return error
+
+    def at(self, times_s: Floats, turned_s: Floats) -> tuple[Floats, Floats]:
+        ra = self.worm(times_s, turned_s) + self._drift[0] * times_s + self._wander_ra.at(times_s)
+        dec = self._drift[1] * times_s + self._wander_dec.at(times_s)
+        if self._wind is not None:
+            wind_ra, wind_dec = self._wind.at(times_s)
+            ra += wind_ra
+            dec += wind_dec
+        return ra, dec
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The open-loop motion of a real mount, from a file; it stays where it was at the end.
+
+    Attributes
+    ----------
+    times_s, ra_arcsec, dec_arcsec : arrays of one length
+        Times ascend; RA is an arc of hour angle, as everything on the mount's axes.
+    """
+
+    times_s: Floats
+    ra_arcsec: Floats
+    dec_arcsec: Floats
+
+    def at(self, times_s: Floats, turned_s: Floats) -> tuple[Floats, Floats]:
+        since = times_s + self.times_s[0]
+        return (
+            np.interp(since, self.times_s, self.ra_arcsec) - self.ra_arcsec[0],
+            np.interp(since, self.times_s, self.dec_arcsec) - self.dec_arcsec[0],
+        )
+
+
+class Wind:
+    """Shaking by gusts: von Kármán's turbulence through a resonance of the mount, on both axes."""
+
+    def __init__(self, spec: MountSpec, seed: int) -> None:
+        def spectrum(frequency_hz: Floats) -> Floats:
+            gusts = (1 + (2 * math.pi * frequency_hz * spec.wind_gust_time_s) ** 2) ** (-5 / 6)
+            ratio = (frequency_hz / spec.wind_resonance_hz) ** 2
+            power: Floats = gusts / ((1 - ratio) ** 2 + 4 * spec.wind_damping**2 * ratio)
+            return power
+
+        self._axes = [Coloured(seed, Subject.WIND, axis, WIND_STEP_S, spectrum, spec.wind_arcsec**2) for axis in (0, 1)]
+        step_s, time_s = 1.0, 60.0
+        decay, sigma = np.array([math.exp(-step_s / time_s)]), np.array([spec.wind_gustiness])
+        start = sigma * generator(seed, Subject.GUST).standard_normal(1)
+        self._sigma = spec.wind_gustiness
+        self._strength = Process(seed, Subject.GUST, step_s, start, ornstein_uhlenbeck(decay, sigma))
 
     def at(self, times_s: Floats) -> tuple[Floats, Floats]:
-        """(RA, Dec) at the given times (ascending, s since the world began)."""
-        worm = np.sin(np.outer(times_s, self._omega) + self._phase) @ self._amplitude - self._at_zero
-        ra = worm + self._drift[0] * times_s + self._wander_ra.at(times_s)
-        dec = self._drift[1] * times_s + self._wander_dec.at(times_s)
-        return ra, dec
+        # the square of a log-normal strength is 1 on the mean, so that the RMS over all time is the stated one
+        strength = np.exp(self._strength.at(times_s)[:, 0] - self._sigma**2)
+        return self._axes[0].at(times_s) * strength, self._axes[1].at(times_s) * strength
+
+
+class _Bump:
+    """A Gaussian once in a turn of the worm."""
+
+    def __init__(self, spec: MountSpec, seed: int) -> None:
+        self._spec = spec
+        self._middle_s = float(generator(seed, Subject.BUMP).uniform(0, spec.worm_period_s))
+
+    def at(self, turned_s: Floats) -> Floats:
+        period = self._spec.worm_period_s
+        from_middle = np.remainder(turned_s - self._middle_s + period / 2, period) - period / 2
+        error: Floats = self._spec.bump_arcsec * np.exp(-((from_middle / self._spec.bump_sigma_s) ** 2) / 2)
+        return error
+
+
+def _wandering_harmonics(spec: MountSpec, amplitude_arcsec: Floats, seed: int) -> Process:
+    """What the sine and cosine part of each harmonic has beyond its mean: Ornstein-Uhlenbeck, [n, 2 harmonics]."""
+    step_s = 10.0
+    sigma = np.tile(amplitude_arcsec * spec.harmonic_wander / math.sqrt(2), 2)
+    decay = np.full(len(sigma), math.exp(-step_s / spec.harmonic_wander_time_s))
+    start = sigma * generator(seed, Subject.HARMONICS).standard_normal(len(sigma))
+    return Process(seed, Subject.HARMONICS, step_s, start, ornstein_uhlenbeck(decay, sigma))
 
 
 def _wander(spec: MountSpec, axis: int, seed: int, subject: Subject) -> Process:
     """A random walk plus the integral of an Ornstein-Uhlenbeck rate; 0 at 0 s."""
     step_s = 0.25
     walk = spec.wander_arcsec_per_sqrt_s[axis] * math.sqrt(step_s)
-    decay = math.exp(-step_s / spec.wander_rate_time_s)
-    kick = spec.wander_rate_arcsec_per_s[axis] * math.sqrt(1 - decay**2)
+    decay = np.array([math.exp(-step_s / spec.wander_rate_time_s)])
+    kick = spec.wander_rate_arcsec_per_s[axis] * math.sqrt(1 - decay[0] ** 2)
 
     def advance(random: np.random.Generator, state: Floats, steps: int) -> tuple[Floats, Floats]:
         position, rate = state
-        bank = np.array([rate])
-        rates = relax(bank, np.array([decay]), np.array([kick]), random.standard_normal((steps, 1)))
+        rates = autoregressive(np.array([rate]), decay, kick * random.standard_normal((steps, 1)))[:, 0]
         moves = walk * random.standard_normal(steps) + rates * step_s
         positions = position + np.concatenate([[0.0], np.cumsum(moves)])
-        return positions[:-1], np.array([positions[-1], bank[0]])
+        return positions[:-1], np.array([positions[-1], rates[-1]])
 
     return Process(seed, subject, step_s, np.zeros(2), advance)
+
+
+def _scattered(share: float, seed: int, subject: Subject) -> float:
+    """A factor that lies uniformly within 1 ± share."""
+    return 1 + share * float(generator(seed, Subject.SCATTER, subject).uniform(-1, 1))
+
+
+def true_backlash_arcsec(spec: MountSpec, seed: int) -> float:
+    """The backlash that this rig has."""
+    return spec.backlash_dec_arcsec * _scattered(spec.backlash_scatter, seed, Subject.GUIDE_RATE)

@@ -15,7 +15,7 @@ import numpy as np
 
 from acquisition.mount import Direction
 
-from .disturbance import Disturbance
+from .disturbance import Motion, true_backlash_arcsec
 from .process import Floats
 from .setup import MountSpec
 from .streams import Subject, generator
@@ -26,15 +26,18 @@ HISTORY_S = 8000.0
 
 
 class Motor:
-    """A motor that runs at piecewise constant rate, and the axis that it drives through play.
+    """A motor that runs at piecewise constant rate, and the axis that it drives through play and against stiction.
 
-    The axis follows the motor as ``axis = min(max(axis, motor - play/2), motor + play/2)``.
+    The gear follows the motor as ``gear = min(max(gear, motor - play/2), motor + play/2)``. The axis stands still
+    until it lags behind the gear by the stiction, and then catches up at once.
     """
 
-    def __init__(self, start_arcsec: float = 0.0, play_arcsec: float = 0.0) -> None:
+    def __init__(self, start_arcsec: float = 0.0, play_arcsec: float = 0.0, stiction_arcsec: float = 0.0) -> None:
         self.play_arcsec = play_arcsec
+        self.stiction_arcsec = stiction_arcsec
         self._times = [0.0]
         self._motor = [start_arcsec]
+        self._gear = [start_arcsec]
         self._axis = [start_arcsec]
         self._rates = [0.0]
 
@@ -50,28 +53,41 @@ class Motor:
     def jump(self, now_s: float, arcsec: float) -> None:
         """Be somewhere else at once."""
         self._knot(now_s)
-        self._motor[-1] = self._axis[-1] = arcsec
+        self._motor[-1] = self._gear[-1] = self._axis[-1] = arcsec
+
+    @property
+    def changed_s(self) -> float:
+        """When it was last told anything."""
+        return self._times[-1]
 
     def at(self, times_s: Floats) -> Floats:
         """Axis position at the given ascending times, arcsec."""
+        return self._at(times_s)[2]
+
+    def _at(self, times_s: Floats) -> tuple[Floats, Floats, Floats]:
+        """Positions of motor, gear and axis."""
         first = max(bisect_right(self._times, times_s[0]) - 1, 0)
         asked = slice(first, max(bisect_right(self._times, times_s[-1]), first + 1))
         times = np.array(self._times[asked])
         knot = np.maximum(np.searchsorted(times, times_s, side="right") - 1, 0)
         motor = np.array(self._motor[asked])[knot] + np.array(self._rates[asked])[knot] * (times_s - times[knot])
         half = self.play_arcsec / 2
-        axis: Floats = np.clip(np.array(self._axis[asked])[knot], motor - half, motor + half)
-        return axis
+        gear: Floats = np.clip(np.array(self._gear[asked])[knot], motor - half, motor + half)
+        if self.stiction_arcsec == 0:
+            return motor, gear, gear
+        stuck = np.array(self._axis[asked])[knot]
+        # between two knots the gear goes one way, so the axis follows in whole steps
+        return motor, gear, stuck + self.stiction_arcsec * np.trunc((gear - stuck) / self.stiction_arcsec)
 
     def _knot(self, now_s: float) -> None:
         if now_s < self._times[-1]:
             raise ValueError(f"motor asked to change at {now_s} s, but it already did at {self._times[-1]} s")
-        axis = float(self.at(np.array([now_s]))[0])
-        motor = self._motor[-1] + self._rates[-1] * (now_s - self._times[-1])
+        motor, gear, axis = (float(position[0]) for position in self._at(np.array([now_s])))
         old = bisect_right(self._times, now_s - HISTORY_S) - 1
         for history, value in (
             (self._times, now_s),
             (self._motor, motor),
+            (self._gear, gear),
             (self._axis, axis),
             (self._rates, self._rates[-1]),
         ):
@@ -86,14 +102,18 @@ class Mechanics:
     `aim` is where slews and tracking put the telescope, `guide` what pulses added.
     """
 
-    def __init__(self, spec: MountSpec, seed: int, ra_deg: float, dec_deg: float) -> None:
+    def __init__(self, spec: MountSpec, motion: Motion, seed: int, ra_deg: float, dec_deg: float) -> None:
         self.spec = spec
-        self.disturbance = Disturbance(spec, seed)
+        self.motion = motion
         self.aim_ra = Motor(ra_deg * 3600)
         self.aim_dec = Motor(dec_deg * 3600)
         self.guide_ra = Motor()
-        self.guide_dec = Motor(play_arcsec=spec.backlash_dec_arcsec)
+        self.guide_dec = Motor(play_arcsec=true_backlash_arcsec(spec, seed), stiction_arcsec=spec.stiction_dec_arcsec)
         self.target_arcsec = ra_deg * 3600, dec_deg * 3600
+        self.arrived_s = 0.0  # there
+        self.beyond_meridian = False  # the side on which it was set up or last slewed to
+        self.flipped = False  # against how it was set up
+        self._start_arcsec = ra_deg * 3600
         error = generator(seed, Subject.GUIDE_RATE).uniform(-spec.guide_rate_error, spec.guide_rate_error, 2)
         self._true_guide_rates = spec.guide_rate_arcsec_per_s * (1 + error)
         self.tracking = True
@@ -108,6 +128,8 @@ class Mechanics:
             sign = 1 if direction is Direction.EAST else -1
             return self.guide_ra, sign * float(self._true_guide_rates[0])
         sign = 1 if direction is Direction.NORTH else -1
+        if self.flipped and not self.spec.pulses_know_pier:
+            sign = -sign
         return self.guide_dec, sign * float(self._true_guide_rates[1])
 
     def track(self, now_s: float, on: bool) -> None:
@@ -134,12 +156,20 @@ class Mechanics:
         self.track(now_s, True)
         now = np.array([now_s])
         self.target_arcsec = float(self.aim_ra.at(now)[0]), float(self.aim_dec.at(now)[0])
+        self.arrived_s = now_s
         self.slewing = False
 
+    def set_side(self, beyond_meridian: bool) -> None:
+        """Be on this side of the pier; changing it turns the telescope over."""
+        self.flipped ^= beyond_meridian != self.beyond_meridian
+        self.beyond_meridian = beyond_meridian
+
     def pointing_arcsec(self, times_s: Floats) -> tuple[Floats, Floats]:
-        """True pointing (RA, Dec; ICRS arcsec, RA not reduced to a turn) at the given ascending times."""
-        ra, dec = self.disturbance.at(times_s)
-        ra += self.aim_ra.at(times_s) + self.guide_ra.at(times_s)
+        """Pointing without `slow_error` (RA, Dec; ICRS arcsec, RA not reduced to a turn) at ascending times."""
+        driven = self.aim_ra.at(times_s) + self.guide_ra.at(times_s)
+        # the worm turns as the hour angle's axis does
+        ra, dec = self.motion.at(times_s, times_s - (driven - self._start_arcsec) / SIDEREAL_ARCSEC_PER_S)
+        ra += driven
         dec += self.aim_dec.at(times_s) + self.guide_dec.at(times_s)
         return ra, dec
 

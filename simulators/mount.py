@@ -22,10 +22,12 @@ from acquisition.mount import (
     check_coordinates,
     check_pulse,
 )
-from acquisition.virtual_time import utc_now
 
 from .mechanics import shortest_turn_deg
-from .world import World, hour_angle_deg, shared_world
+from .world import World, shared_world
+
+FLIP_DEG = 180.0
+"""How far both axes turn when the telescope goes to the other side of the pier."""
 
 
 class SimulatedMount:
@@ -62,11 +64,10 @@ class SimulatedMount:
         self._check_connected()
         mechanics = self._mechanics
         ra_deg, dec_deg = mechanics.said_deg(self.world.now_s())
-        west_of_meridian = hour_angle_deg(utc_now(), self.world.setup.site.lon_deg, ra_deg) > 0
         return MountState(
             ra_deg=ra_deg,
             dec_deg=dec_deg,
-            pier_side=PierSide.EAST if west_of_meridian else PierSide.WEST,
+            pier_side=PierSide.EAST if mechanics.beyond_meridian else PierSide.WEST,
             tracking=mechanics.tracking,
             slewing=mechanics.slewing,
             parked=mechanics.parked,
@@ -146,13 +147,17 @@ class SimulatedMount:
         mechanics, world = self._mechanics, self.world
         said_ra, said_dec = mechanics.said_deg(world.now_s())
         turn_ra, turn_dec = shortest_turn_deg(said_ra, ra_deg), dec_deg - said_dec
-        duration_s = max(abs(turn_ra), abs(turn_dec)) / self._spec.slew_rate_deg_per_s
+        beyond_meridian = world.hour_angle_deg(world.now_s(), ra_deg - mechanics.sync_offset_deg[0]) > 0
+        over_deg = FLIP_DEG if beyond_meridian != mechanics.beyond_meridian else 0.0
+        duration_s = max(abs(turn_ra), abs(turn_dec), over_deg) / self._spec.slew_rate_deg_per_s
         mechanics.start_slew(world.now_s(), turn_ra, turn_dec, duration_s)
         arrived = False
         try:
             arrived = not await self._wait(duration_s)
         finally:
             mechanics.end_slew(world.now_s(), arrived)
+            if arrived:
+                mechanics.set_side(beyond_meridian)
         if await self._wait(self._spec.settle_s) or not arrived:
             raise DeviceError(f"{self._spec.name}: slew to RA {ra_deg:.4f} Dec {dec_deg:.4f} was stopped")
 
@@ -181,7 +186,7 @@ class SimulatedMount:
 
 
 def _open(url: DeviceUrl, context: DeviceContext) -> Mount:
-    url.check_options("seed", "world")
+    url.check_options("seed", "world", "scenario")
     return SimulatedMount(shared_world(url, context))
 
 
@@ -190,7 +195,7 @@ def _discover() -> Sequence[Listing]:
 
 
 DRIVER: Driver[Mount] = Driver(
-    summary="the simulated camera's mount (?seed= ?world=)",
+    summary="the simulated camera's mount (?scenario= ?seed= ?world=)",
     example="sim://?seed=1",
     open=_open,
     discover=_discover,

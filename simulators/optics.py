@@ -34,6 +34,13 @@ def cd_deg_per_px(optics: OpticsSpec, pixel_size_um: float) -> Floats:
     return matrix
 
 
+def turned(cd_deg_per_px: Floats, rotation_rad: float) -> Floats:
+    """A CD matrix after the camera was turned from north towards east."""
+    c, s = math.cos(rotation_rad), math.sin(rotation_rad)
+    matrix: Floats = np.array([[c, s], [-s, c]]) @ cd_deg_per_px
+    return matrix
+
+
 def diffraction_fwhm_arcsec(optics: OpticsSpec) -> float:
     """Width of an unobstructed aperture's Airy disc, 1.03 λ/D."""
     return 1.03 * WAVELENGTH_M / (optics.aperture_mm * 1e-3) * ARCSEC_PER_RAD

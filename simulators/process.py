@@ -1,14 +1,16 @@
 """Random processes in time that give the same value whenever, and however often, they are asked.
 
-In: a seed and a rule that continues the process by some steps. Out: values at any times.
+In: a seed and a rule that continues the process by some steps, or a power spectrum. Out: values at any times.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from acquisition.kernels.compiled import compiled
 
@@ -16,33 +18,37 @@ from .streams import Subject, generator
 
 Floats = NDArray[np.float64]
 Advance = Callable[[np.random.Generator, Floats, int], tuple[Floats, Floats]]
-"""(random numbers, state, steps) -> (one value a step, new state)."""
+"""(random numbers, state, steps) -> (one value, or one row of values, a step; new state)."""
 
 
-class Process:
-    """A random process on a fixed time grid from 0 s, linear between the grid's nodes.
+class Gridded(ABC):
+    """A function of time that is known on a grid from 0 s, made in chunks, and linear between the grid's nodes.
 
-    It is made in chunks, each with random numbers of its own; the state at each chunk's beginning is kept for ever
-    (a few numbers), the chunks themselves only while they are recent.
+    Chunks are kept only while they are recent.
     """
 
     CHUNK = 4096
     KEPT = 8
 
-    def __init__(self, seed: int, subject: Subject, step_s: float, start: Floats, advance: Advance) -> None:
+    def __init__(self, step_s: float) -> None:
         self.step_s = step_s
-        self._seed = seed
-        self._subject = subject
-        self._advance = advance
-        self._states = [start]
         self._chunks: dict[int, Floats] = {}
 
+    @abstractmethod
+    def _make(self, index: int) -> Floats:
+        """The values of chunk `index`, always the same: [CHUNK] or [CHUNK, k]."""
+
     def at(self, times_s: Floats) -> Floats:
-        """Values at the given times (ascending, s since the world began; earlier ones count as 0)."""
+        """Values at the given times (ascending, s since the world began; earlier ones count as 0): [n] or [n, k]."""
         places = np.maximum(times_s, 0.0) / self.step_s
         first = int(places[0])
         nodes = self._nodes(first, int(places[-1]) + 2)
-        return np.interp(places, np.arange(first, first + len(nodes)), nodes)
+        if nodes.ndim == 1:
+            return np.interp(places, np.arange(first, first + len(nodes)), nodes)
+        before = places.astype(int) - first
+        share = (places - first - before)[:, None]
+        values: Floats = nodes[before] * (1 - share) + nodes[before + 1] * share
+        return values
 
     def _nodes(self, first: int, end: int) -> Floats:
         chunks = range(first // self.CHUNK, (end - 1) // self.CHUNK + 1)
@@ -51,32 +57,111 @@ class Process:
         return values[first - origin : end - origin]
 
     def _chunk(self, index: int) -> Floats:
-        for missing in range(len(self._states) - 1, index):
-            self._make(missing)
-        return self._chunks[index] if index in self._chunks else self._make(index)
+        if index not in self._chunks:
+            made = self._make(index)
+            while len(self._chunks) >= self.KEPT:
+                del self._chunks[next(iter(self._chunks))]
+            self._chunks[index] = made
+        return self._chunks[index]
+
+
+class Process(Gridded):
+    """A random process that is continued from its state; the state at each chunk's beginning is kept for ever."""
+
+    def __init__(self, seed: int, subject: Subject, step_s: float, start: Floats, advance: Advance) -> None:
+        super().__init__(step_s)
+        self._seed = seed
+        self._subject = subject
+        self._advance = advance
+        self._states = [start]
 
     def _make(self, index: int) -> Floats:
-        random = generator(self._seed, self._subject, index)
-        values, state = self._advance(random, self._states[index], self.CHUNK)
-        if index + 1 == len(self._states):
-            self._states.append(state)
-        while len(self._chunks) >= self.KEPT:
-            del self._chunks[next(iter(self._chunks))]
-        self._chunks[index] = values
+        values = np.empty(0)
+        for missing in range(min(len(self._states) - 1, index), index + 1):
+            values, state = self._advance(
+                generator(self._seed, self._subject, missing), self._states[missing], self.CHUNK
+            )
+            if missing + 1 == len(self._states):
+                self._states.append(state)
         return values
 
 
-@compiled
-def relax(state: Floats, decay: Floats, kick: Floats, normals: Floats) -> Floats:
-    """Step a bank of first-order autoregressive processes (`state`, in place) and return their sum, step by step.
+class Coloured(Gridded):
+    """Stationary Gaussian noise with a given power spectrum: white noise through a symmetric filter.
 
-    Shapes: `state`, `decay`, `kick` [k]; `normals` [steps, k]; returns [steps].
+    Parameters
+    ----------
+    spectrum : callable
+        Frequencies (Hz, > 0) to power densities, in any unit. What is above half the sampling frequency is folded
+        back, as sampling a continuous process does; structure below 1/(CHUNK step) is smoothed.
+    variance : float
+        Of the values.
     """
-    sums = np.empty(normals.shape[0])
-    for step in range(normals.shape[0]):
-        total = 0.0
-        for k in range(state.shape[0]):
-            state[k] = state[k] * decay[k] + kick[k] * normals[step, k]
-            total += state[k]
-        sums[step] = total
-    return sums
+
+    FOLDS = 12
+
+    def __init__(
+        self,
+        seed: int,
+        subject: Subject,
+        which: int,
+        step_s: float,
+        spectrum: Callable[[Floats], Floats],
+        variance: float,
+    ) -> None:
+        super().__init__(step_s)
+        self._seed, self._subject, self._which = seed, subject, which
+        self._gain = np.sqrt(variance) * _unit_filter(spectrum, step_s, self.CHUNK, self.FOLDS)
+
+    def _make(self, index: int) -> Floats:
+        """A chunk: the middle of three chunks' white noise after filtering."""
+        white = np.concatenate([self._white(index + beside) for beside in (-1, 0, 1)] + [np.zeros(self.CHUNK)])
+        values: Floats = fft.irfft(fft.rfft(white) * self._gain, len(white))[self.CHUNK : 2 * self.CHUNK]
+        return values
+
+    def _white(self, index: int) -> Floats:
+        # a generator's sequence numbers are not negative
+        return generator(self._seed, self._subject, self._which, index + 1).standard_normal(self.CHUNK)
+
+
+def _unit_filter(spectrum: Callable[[Floats], Floats], step_s: float, chunk: int, folds: int) -> Floats:
+    """The filter's frequency response for four chunks of samples; unit noise comes out with variance 1.
+
+    The impulse response ends a chunk away from its middle, so that three chunks of noise determine the middle one.
+    """
+    sampling_hz = 1 / step_s
+    frequency = fft.rfftfreq(2 * chunk, step_s)
+    frequency[0] = frequency[1] / 4  # the mean density of the first bin, nearly
+    power = np.zeros(len(frequency))
+    for fold in range(folds):
+        power += spectrum(frequency + fold * sampling_hz)
+        power += spectrum((fold + 1) * sampling_hz - frequency)
+    response = fft.irfft(np.sqrt(power), 2 * chunk)  # symmetric about 0, wrapped
+    response /= np.sqrt(np.sum(response**2))
+    wrapped = np.zeros(4 * chunk)
+    wrapped[:chunk], wrapped[1 - chunk :] = response[:chunk], response[chunk + 1 :]
+    transformed: Floats = fft.rfft(wrapped).real
+    return transformed
+
+
+def ornstein_uhlenbeck(decay: Floats, sigma: Floats) -> Advance:
+    """Continue [k] first-order autoregressive processes of standard deviations `sigma`; gives [steps, k]."""
+    kick = sigma * np.sqrt(1 - decay**2)
+
+    def advance(random: np.random.Generator, state: Floats, steps: int) -> tuple[Floats, Floats]:
+        values = autoregressive(state, decay, kick * random.standard_normal((steps, len(decay))))
+        return values, values[-1]
+
+    return advance
+
+
+@compiled
+def autoregressive(start: Floats, decay: Floats, kicks: Floats) -> Floats:
+    """``x[n] = decay x[n - 1] + kicks[n]`` from `start`, column by column; [steps, k]."""
+    values = np.empty_like(kicks)
+    for column in range(kicks.shape[1]):
+        value = start[column]
+        for step in range(kicks.shape[0]):
+            value = value * decay[column] + kicks[step, column]
+            values[step, column] = value
+    return values

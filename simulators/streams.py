@@ -22,6 +22,19 @@ class Subject(enum.IntEnum):
     TILT_Y = 6
     PIXELS = 7  # what is fixed in the sensor
     NOISE = 8  # of each frame
+    SCATTER = 9  # how this rig and night differ from what they are said to be
+    HARMONICS = 10
+    BUMP = 11
+    WIND = 12
+    GUST = 13
+    SEEING = 14
+    CLOUDS = 15
+    WAVES = 16  # tilt of high layers
+    JITTER = 17
+    FLAT = 18
+    HITS = 19  # cosmic rays and satellites
+    DROPS = 20
+    ROWS = 21
 
 
 def generator(seed: int, subject: Subject, *which: int) -> np.random.Generator:

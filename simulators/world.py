@@ -7,27 +7,34 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acquisition.devices import DeviceContext, DeviceUrl
 from acquisition.errors import ConfigError
+from acquisition.virtual_time import EPOCH, utc_now
 
 from . import optics
-from .atmosphere import Tilt
-from .mechanics import Mechanics
+from .atmosphere import TWINKLE_S, HighTilt, Night, Tilt, scintillation_sigma, seeing_fwhm_arcsec, twinkle
+from .disturbance import Disturbance, Recording
+from .faults import Fault, Faults
+from .mechanics import SIDEREAL_ARCSEC_PER_S, Mechanics
+from .pointing import SlowError, airmass_of, hour_angle_deg, slow_error
 from .process import Floats
+from .scenario import DEFAULT, Scenario, load_scenario
 from .sensor import HotPixels, hot_pixels
 from .setup import Setup
 from .sky import Sky, tangent_plane_arcsec
+from .streams import Subject, generator
 
 DEFAULT_SEED = 1
 PATH_STEP_S = 0.02
 MOST_PATH_STEPS = 20_000
 MOST_PIECES = 256
-NO_STARS = np.empty(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,10 @@ class Field:
         The stars, in the middle of the path.
     path : [m, 5] array
         Pieces of the motion, as `render.add_stars` takes them.
+    sigma_px : float
+        Of a star's core.
+    cd_deg_per_px : [2, 2] array
+        The WCS' CD matrix, unbinned.
     ra_deg, dec_deg : float
         Mean true pointing.
     ra_arcsec, dec_arcsec : float
@@ -50,42 +61,81 @@ class Field:
     y: Floats
     flux_e_per_s: Floats
     path: Floats
+    sigma_px: float
+    cd_deg_per_px: Floats
     ra_deg: float
     dec_deg: float
     ra_arcsec: float
     dec_arcsec: float
 
 
-class World:
-    """Everything that is simulated, as a function of its own time, which begins at 0 s with the first use."""
+@dataclass(frozen=True, slots=True)
+class StarsOnChip:
+    """Stars on and near the detector: arrays of one length, and a number that stays with each star."""
 
-    def __init__(self, setup: Setup, seed: int) -> None:
+    x: Floats
+    y: Floats
+    flux_e_per_s: Floats
+    names: NDArray[np.uint64]
+
+
+NO_STARS = StarsOnChip(np.empty(0), np.empty(0), np.empty(0), np.empty(0, np.uint64))
+
+
+class World:
+    """Everything that is simulated, as a function of its own time, which begins at 0 s with the first use.
+
+    Parameters
+    ----------
+    setup : Setup
+    seed : int
+    faults : sequence of Fault
+    recording : Recording, optional
+        The open-loop motion of the mount, in place of what `setup.mount` does wrong.
+    """
+
+    def __init__(
+        self, setup: Setup, seed: int, faults: Sequence[Fault] = (), recording: Recording | None = None
+    ) -> None:
         self.setup = setup
         self.seed = seed
         self.n_cameras = 0
         sensor, telescope = setup.sensor, setup.optics
+        self.aperture_m = telescope.aperture_mm * 1e-3
         self.sky = Sky(seed, setup.sky.faintest_mag)
-        self.tilt = Tilt(setup.air, telescope.aperture_mm * 1e-3, seed)
-        self.mechanics = Mechanics(setup.mount, seed, setup.ra_deg, setup.dec_deg)
+        self.tilt = Tilt(setup.air, self.aperture_m, seed)
+        self.high_tilt = HighTilt(setup.air, self.aperture_m, seed)
+        self.night = Night(setup.air, seed)
+        self.faults = Faults(faults, setup.mount)
+        motion = recording if recording is not None else Disturbance(setup.mount, seed)
+        self.mechanics = Mechanics(setup.mount, motion, seed, setup.ra_deg, setup.dec_deg)
         self.hot: HotPixels = hot_pixels(sensor, seed)
         self.scale_arcsec_per_px = optics.scale_arcsec_per_px(telescope, sensor.pixel_size_um)
         self.cd_deg_per_px = optics.cd_deg_per_px(telescope, sensor.pixel_size_um)
-        self.px_per_deg = np.linalg.inv(self.cd_deg_per_px)
-        sigma = optics.sigma_arcsec(telescope, setup.air.seeing_fwhm_arcsec, self.tilt.variance_arcsec2)
-        self.sigma_px = sigma / self.scale_arcsec_per_px
-        area_m2 = math.pi * (telescope.aperture_mm / 2000) ** 2
+        self.sigma_px = self._sigma_px(1.0)
+        area_m2 = math.pi * (telescope.aperture_mm / 2000) ** 2 * (1 - telescope.obstruction**2)
         self.zero_mag_e_per_s = setup.sky.zero_mag_e_per_s_m2 * area_m2
         self.sky_e_per_s_px = (
             self.zero_mag_e_per_s * 10 ** (-0.4 * setup.sky.background_mag_per_arcsec2) * self.scale_arcsec_per_px**2
         )
         self._began_s: float | None = None
+        self.began_utc = EPOCH
+        self._caught_up_s = 0.0
 
     def now_s(self) -> float:
         """Seconds since the world began, by the running event loop's clock."""
         loop_s = asyncio.get_running_loop().time()
         if self._began_s is None:
             self._began_s = loop_s
-        return loop_s - self._began_s
+            self.began_utc = utc_now()
+            self.mechanics.beyond_meridian = self.hour_angle_deg(0.0, self.setup.ra_deg) > 0
+        now_s = loop_s - self._began_s
+        self._catch_up(now_s)
+        return now_s
+
+    def hour_angle_deg(self, time_s: float, ra_deg: float) -> float:
+        """Hour angle of a right ascension at a time of this world, ±180 degrees, positive in the west."""
+        return hour_angle_deg(self.began_utc + timedelta(seconds=time_s), self.setup.site.lon_deg, ra_deg)
 
     @property
     def centre_px(self) -> tuple[float, float]:
@@ -94,40 +144,130 @@ class World:
 
     def field(self, start_s: float, end_s: float) -> Field:
         """The stars, and how they moved, between two instants of the past."""
+        air, scale = self.setup.air, self.scale_arcsec_per_px
         steps = min(max(16, math.ceil((end_s - start_s) / PATH_STEP_S)), MOST_PATH_STEPS)
         times = start_s + (end_s - start_s) * (np.arange(steps) + 0.5) / steps
-        ra, dec = self.mechanics.pointing_arcsec(times)
+        ra, dec, rotation = self._pointing_arcsec(times)
         target_ra, target_dec = self.mechanics.target_arcsec
         error_ra, error_dec = float(ra.mean()) - target_ra, float(dec.mean()) - target_dec
         ra, dec = ra / 3600, dec / 3600
         mean_ra, mean_dec = float(ra.mean()), float(dec.mean())
         cos_dec = math.cos(math.radians(mean_dec))
+        cd = self.cd_deg_per_px if rotation == 0 else optics.turned(self.cd_deg_per_px, rotation)
+        px_per_deg = np.linalg.inv(cd).astype(np.float64)
         # where the telescope goes, the stars go the other way
-        dx, dy = self.px_per_deg @ np.array([(mean_ra - ra) * cos_dec, mean_dec - dec])
-        tilt_x, tilt_y = self.tilt.at(times)
-        path = pieces(dx + tilt_x / self.scale_arcsec_per_px, dy + tilt_y / self.scale_arcsec_per_px, self.sigma_px)
+        dx, dy = px_per_deg @ np.array([(mean_ra - ra) * cos_dec, mean_dec - dec])
         motion_px = max(float(np.ptp(dx)), float(np.ptp(dy)))
+        hour_angle = self.hour_angle_deg((start_s + end_s) / 2, mean_ra)
+        mass = airmass_of(self.setup.site, air, hour_angle, mean_dec)
+        seeing_factor = self.night.seeing_factor(start_s) * mass**0.6
+        shaken = seeing_factor ** (5 / 6)  # tilt goes as its variance's root, seeing^(5/3)
+        tilt_x, tilt_y = self.tilt.at(times)
+        dx += tilt_x * shaken / scale
+        dy += tilt_y * shaken / scale
+        if air.frame_jitter_arcsec:
+            jitter = generator(self.seed, Subject.JITTER, round(start_s * 1000)).standard_normal(2)
+            dx += jitter[0] * air.frame_jitter_arcsec / scale
+            dy += jitter[1] * air.frame_jitter_arcsec / scale
+        sigma_px = self.sigma_px if seeing_factor == 1 else self._sigma_px(seeing_factor)
+        if self.high_tilt.variance_arcsec2:
+            blur = self.high_tilt.blur_arcsec2(end_s - start_s) * shaken**2
+            sigma_px = math.sqrt(sigma_px**2 + blur / scale**2)
         slewing = motion_px > steps  # a blur too faint to see
-        x, y, flux = (NO_STARS,) * 3 if slewing else self._stars(mean_ra, mean_dec, motion_px)
-        return Field(x, y, flux, path, mean_ra, mean_dec, error_ra * cos_dec, error_dec)
+        stars = NO_STARS if slewing else self._stars(mean_ra, mean_dec, motion_px, px_per_deg)
+        x, y, flux = stars.x, stars.y, stars.flux_e_per_s
+        if len(x):
+            if self.high_tilt.variance_arcsec2:
+                apart_x, apart_y = self.high_tilt.mean(x * scale, y * scale, start_s, end_s)
+                x, y = x + apart_x * shaken / scale, y + apart_y * shaken / scale
+            flux = flux * self._transmission(times, mass)
+            if air.scintillation:
+                sigma = scintillation_sigma(self.aperture_m, mass, self.setup.site.elev_m, TWINKLE_S)
+                flux = flux * twinkle(stars.names, self.seed, sigma, start_s, end_s)
+        return Field(
+            x=x,
+            y=y,
+            flux_e_per_s=flux,
+            path=pieces(dx, dy, sigma_px),
+            sigma_px=sigma_px,
+            cd_deg_per_px=cd,
+            ra_deg=mean_ra,
+            dec_deg=mean_dec,
+            ra_arcsec=error_ra * cos_dec,
+            dec_arcsec=error_dec,
+        )
 
-    def displacement_px(self, ra_arcsec: float, dec_arcsec: float) -> tuple[float, float]:
-        """How the field moves on the unbinned detector when the pointing goes by this much on the sky."""
-        dx, dy = self.px_per_deg @ np.array([-ra_arcsec, -dec_arcsec]) / 3600
+    def _pointing_arcsec(self, times: Floats) -> tuple[Floats, Floats, float]:
+        """True pointing at ascending times, and the camera's mean rotation against the beginning, radians."""
+        self._catch_up(float(times[-1]))
+        ra, dec = self.mechanics.pointing_arcsec(times)
+        swung_ra, swung_dec = self.faults.pointing_arcsec(times)
+        ra, dec, turned = ra + swung_ra, dec + swung_dec, 0.0
+        if self._has_slow_errors():
+            first, last = (self._slow_error(float(time)) for time in (times[0], times[-1]))
+            there = self._slow_error(self.mechanics.arrived_s)
+            share = (times - times[0]) / max(times[-1] - times[0], 1e-9)
+            ra += first.ra_arcsec - there.ra_arcsec + (last.ra_arcsec - first.ra_arcsec) * share
+            dec += first.dec_arcsec - there.dec_arcsec + (last.dec_arcsec - first.dec_arcsec) * share
+            turned = (first.rotation_rad + last.rotation_rad) / 2 - there.rotation_rad
+        return ra, dec, turned + (math.pi if self.mechanics.flipped else 0.0)
+
+    def _has_slow_errors(self) -> bool:
+        mount = self.setup.mount
+        return self.setup.air.refraction or any(
+            (mount.polar_azimuth_arcmin, mount.polar_altitude_arcmin, *mount.flexure_arcsec)
+        )
+
+    def _slow_error(self, time_s: float) -> SlowError:
+        ra_arcsec, dec_arcsec = self.mechanics.target_arcsec
+        return slow_error(self.setup, self.hour_angle_deg(time_s, ra_arcsec / 3600), dec_arcsec / 3600)
+
+    def _catch_up(self, now_s: float) -> None:
+        """Let everything happen to the mount that should have by now."""
+        if now_s <= self._caught_up_s:
+            return
+        mechanics = self.mechanics
+        for when_s, on in self.faults.tracking_changes(self._caught_up_s, now_s):
+            if not mechanics.slewing and not mechanics.parked:
+                mechanics.track(max(when_s, mechanics.aim_ra.changed_s), on)
+        limit = self.setup.mount.meridian_limit_deg
+        if limit < 180 and mechanics.tracking and not mechanics.slewing and not mechanics.beyond_meridian:
+            over_deg = self.hour_angle_deg(now_s, mechanics.target_arcsec[0] / 3600) - limit
+            if over_deg > 0:
+                stopped_s = now_s - over_deg * 3600 / SIDEREAL_ARCSEC_PER_S
+                mechanics.track(max(stopped_s, mechanics.aim_ra.changed_s), False)
+        self._caught_up_s = now_s
+
+    def _sigma_px(self, seeing_factor: float) -> float:
+        """Sigma of a star's core, without image motion, when the seeing is so many times the stated one."""
+        variance = (self.tilt.variance_arcsec2 + self.high_tilt.variance_arcsec2) * seeing_factor ** (5 / 3)
+        seeing = seeing_fwhm_arcsec(
+            self.setup.air.seeing_fwhm_arcsec * seeing_factor, self.setup.optics.wavelength_nm, 1.0
+        )
+        return optics.sigma_arcsec(self.setup.optics, seeing, variance) / self.scale_arcsec_per_px
+
+    def _transmission(self, times: Floats, mass: float) -> float:
+        mag = self.night.cloud_mag(times) + self.faults.cloud_mag(times)
+        return float(np.mean(10 ** (-0.4 * (mag + self.setup.air.extinction_mag_per_airmass * mass))))
+
+    def displacement_px(self, field: Field) -> tuple[float, float]:
+        """How the field has moved on the unbinned detector from the place pointed at."""
+        dx, dy = np.linalg.inv(field.cd_deg_per_px) @ np.array([-field.ra_arcsec, -field.dec_arcsec]) / 3600
         return float(dx), float(dy)
 
-    def _stars(self, ra_deg: float, dec_deg: float, motion_px: float) -> tuple[Floats, Floats, Floats]:
+    def _stars(self, ra_deg: float, dec_deg: float, motion_px: float, px_per_deg: Floats) -> StarsOnChip:
         sensor = self.setup.sensor
         width, height = sensor.width_px, sensor.height_px
         margin = 50 + motion_px
         radius = (math.hypot(width, height) / 2 + margin) * self.scale_arcsec_per_px / 3600
         stars = self.sky.around(ra_deg, dec_deg, radius)
         east, north, in_front = tangent_plane_arcsec(stars, ra_deg, dec_deg)
-        dx, dy = self.px_per_deg @ np.vstack([east, north]) / 3600
+        dx, dy = px_per_deg @ np.vstack([east, north]) / 3600
         x, y = dx + self.centre_px[0], dy + self.centre_px[1]
         seen = in_front & (x > -margin) & (x < width + margin) & (y > -margin) & (y < height + margin)
         flux = self.zero_mag_e_per_s * 10 ** (-0.4 * stars.mag[seen])
-        return x[seen], y[seen], flux
+        names = stars.ra_deg[seen].view(np.uint64) ^ (stars.dec_deg[seen].view(np.uint64) << np.uint64(1))
+        return StarsOnChip(x[seen], y[seen], flux, names)
 
 
 def pieces(dx_px: Floats, dy_px: Floats, sigma_px: float) -> Floats:
@@ -153,24 +293,55 @@ def shared_world(url: DeviceUrl, context: DeviceContext) -> World:
     Raises
     ------
     ConfigError
-        If the seeds of the context, the URL and the world differ.
+        If the seeds or the scenarios of the context, the URL and the world differ, or the scenario is not to be had.
     """
     asked = whole_number(url, "seed")
     if asked is not None and context.seed is not None and asked != context.seed:
         raise ConfigError(f"seed is {asked} in {url.text!r} and {context.seed} for the whole run; give it once")
     seed = asked if asked is not None else context.seed
+    wanted = url.query.get("scenario", context.scenario)
+    if context.scenario is not None and wanted != context.scenario:
+        raise ConfigError(
+            f"scenario is {wanted!r} in {url.text!r} and {context.scenario!r} for the whole run; give it once"
+        )
     name = url.query.get("world", "")
     place = f"simulators.world:{name}"
     if place not in context.shared:
-        context.shared[place] = World(Setup(), DEFAULT_SEED if seed is None else seed)
-    world = context.shared[place]
-    assert isinstance(world, World)
-    if seed is not None and seed != world.seed:
+        world = make_world(
+            load_scenario(wanted) if wanted is not None else DEFAULT,
+            DEFAULT_SEED if seed is None else seed,
+        )
+        context.shared[place] = _Shared(world, wanted)
+    shared = context.shared[place]
+    assert isinstance(shared, _Shared)
+    if seed is not None and seed != shared.world.seed:
         raise ConfigError(
-            f"seed is {seed} in {url.text!r}, but world {name!r} has seed {world.seed}; "
+            f"seed is {seed} in {url.text!r}, but world {name!r} has seed {shared.world.seed}; "
             "give every device of a world the same one"
         )
-    return world
+    if wanted is not None and wanted != shared.scenario:
+        raise ConfigError(
+            f"scenario is {wanted!r} in {url.text!r}, but world {name!r} was made of "
+            f"{'the default one' if shared.scenario is None else repr(shared.scenario)}; "
+            "give it to the first device of a world"
+        )
+    return shared.world
+
+
+def make_world(scenario: Scenario, seed: int) -> World:
+    """The world of a scenario; `ConfigError` for values that do not go together."""
+    try:
+        return World(scenario.setup, seed, scenario.faults)
+    except ValueError as error:
+        raise ConfigError(f"scenario {scenario.name!r}: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """A world of a context, and the scenario that it was asked for with."""
+
+    world: World
+    scenario: str | None
 
 
 def whole_number(url: DeviceUrl, key: str) -> int | None:
@@ -179,23 +350,3 @@ def whole_number(url: DeviceUrl, key: str) -> int | None:
     if text is not None and not (text.isascii() and text.isdecimal()):
         raise ConfigError(f"{key} is {text!r} in {url.text!r}; allowed: a whole number, 0 or above")
     return None if text is None else int(text)
-
-
-def sidereal_time_deg(utc: datetime, lon_deg: float) -> float:
-    """Local mean sidereal time (Meeus, Astronomical Algorithms, 12.4, to first order), degrees."""
-    days = (utc - datetime(2000, 1, 1, 12, tzinfo=UTC)).total_seconds() / 86400
-    return (280.46061837 + 360.98564736629 * days + lon_deg) % 360.0
-
-
-def hour_angle_deg(utc: datetime, lon_deg: float, ra_deg: float) -> float:
-    """Hour angle within ±180 degrees, positive west of the meridian."""
-    return math.remainder(sidereal_time_deg(utc, lon_deg) - ra_deg, 360.0)
-
-
-def airmass(hour_angle_deg: float, dec_deg: float, lat_deg: float) -> float | None:
-    """Airmass (Kasten & Young 1989); None below the horizon."""
-    h, dec, lat = map(math.radians, (hour_angle_deg, dec_deg, lat_deg))
-    sin_alt = math.sin(lat) * math.sin(dec) + math.cos(lat) * math.cos(dec) * math.cos(h)
-    if sin_alt <= 0:
-        return None
-    return float(1 / (sin_alt + 0.50572 * (math.degrees(math.asin(sin_alt)) + 6.07995) ** -1.6364))

@@ -75,7 +75,7 @@ class SkyView:
         began_s, binning, field = min(tuple(self._truths), key=lambda kept: abs(kept[0] - start_s))
         if not start_s - 0.05 <= began_s <= start_s + width_s + 0.05:
             return None
-        dx, dy = self._world.displacement_px(field.ra_arcsec, field.dec_arcsec)
+        dx, dy = self._world.displacement_px(field)
         return FrameTruth(dx / binning, dy / binning, field.ra_arcsec, field.dec_arcsec)
 
     def guide(self, pin: int, on: bool) -> None:

@@ -16,11 +16,12 @@ from simulators import optics
 from simulators.atmosphere import Tilt
 from simulators.disturbance import Disturbance
 from simulators.mechanics import Motor
+from simulators.pointing import airmass, hour_angle_deg
 from simulators.process import Process
 from simulators.setup import AirSpec, MountSpec, OpticsSpec, Setup
 from simulators.sky import Sky, tangent_plane_arcsec
 from simulators.streams import Subject
-from simulators.world import World, airmass, hour_angle_deg, shared_world
+from simulators.world import World, shared_world
 
 
 def test_stars_stay_where_they_are_on_the_sky():
@@ -85,8 +86,8 @@ def test_a_mounts_error_begins_at_zero_and_repeats_with_its_worm():
         wander_rate_arcsec_per_s=(0.0, 0.0),
     )
     times = np.linspace(0, spec.worm_period_s, 500)
-    ra, dec = Disturbance(spec, 1).at(times)
-    again, _ = Disturbance(spec, 1).at(times + 3 * spec.worm_period_s)
+    ra, dec = Disturbance(spec, 1).at(times, times)
+    again, _ = Disturbance(spec, 1).at(*[times + 3 * spec.worm_period_s] * 2)
     assert ra[0] == 0
     assert dec[0] == 0
     assert again == pytest.approx(ra, abs=1e-9)
@@ -98,7 +99,7 @@ def test_wander_spreads_as_it_should():
     spec = MountSpec(
         worm_amplitude_arcsec=0.0, gears=(), drift_ra_arcsec_per_min=0.0, wander_rate_arcsec_per_s=(0.0, 0.0)
     )
-    ends = [Disturbance(spec, seed).at(np.array([400.0]))[0][0] for seed in range(300)]
+    ends = [Disturbance(spec, seed).at(*[np.array([400.0])] * 2)[0][0] for seed in range(300)]
     assert np.std(ends) == pytest.approx(0.015 * 20, rel=0.15)
 
 
@@ -193,7 +194,7 @@ def opened(url, context, kind=open_camera):
         (1, "sim://?seed=2", "seed is 2 .* and 1 for the whole run"),
         (None, "sim://?seed=-1", "a whole number"),
         (None, "sim://?seed=1.5", "a whole number"),
-        (None, "sim://?sed=1", "unknown option 'sed'.*allowed: hang_after, seed, world"),
+        (None, "sim://?sed=1", "unknown option 'sed'.*allowed: hang_after, scenario, seed, world"),
         (None, "sim://?hang_after=soon", "hang_after is 'soon'"),
     ],
 )

@@ -1,0 +1,101 @@
+"""Slow errors of pointing, smooth functions of the hour angle: polar misalignment, flexure, refraction.
+
+In: a `Setup`, an hour angle and a declination. Out: by how much the telescope looks beside the place that its axes
+are set to, and how far the camera is turned.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from .setup import AirSpec, Setup, Site
+
+STEEPEST_DEC = math.radians(89.0)
+"""Beyond, right ascension means little; errors are taken as here."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlowError:
+    """Where the telescope looks minus where its axes are set: arcsec on the axes (RA: of hour angle), and radians.
+
+    `rotation_rad` is how far the camera is turned, from north towards east.
+    """
+
+    ra_arcsec: float
+    dec_arcsec: float
+    rotation_rad: float
+
+    def __sub__(self, other: SlowError) -> SlowError:
+        return SlowError(
+            self.ra_arcsec - other.ra_arcsec,
+            self.dec_arcsec - other.dec_arcsec,
+            self.rotation_rad - other.rotation_rad,
+        )
+
+
+def slow_error(setup: Setup, hour_angle_deg: float, dec_deg: float) -> SlowError:
+    """All slow errors together; only their change since the last slew matters to a guider.
+
+    Polar misalignment to first order in its angles (a east of the pole, e above it; H hour angle, φ latitude):
+    ``Δδ = e cos H - a cos φ sin H``, ``ΔRA = tan δ (e sin H + a cos φ cos H)``, rotation ``ΔRA / sin δ``
+    (derivatives as in Hook 1989; King 1902).
+    """
+    mount = setup.mount
+    h = math.radians(hour_angle_deg)
+    dec = min(max(math.radians(dec_deg), -STEEPEST_DEC), STEEPEST_DEC)
+    east = mount.polar_azimuth_arcmin * 60 * math.cos(math.radians(setup.site.lat_deg))
+    up = mount.polar_altitude_arcmin * 60
+    along, across = up * math.cos(h) - east * math.sin(h), up * math.sin(h) + east * math.cos(h)
+    ra = across * math.tan(dec) + mount.flexure_arcsec[0] * math.sin(h)
+    north = along + mount.flexure_arcsec[1] * math.sin(h)
+    turned = across / math.cos(dec) / (180 * 3600 / math.pi)
+    if setup.air.refraction:
+        refracted_ra, refracted_dec = _refraction(setup, h, dec)
+        ra, north = ra + refracted_ra, north + refracted_dec
+    return SlowError(ra, north, turned)
+
+
+def refraction_arcsec(zenith_distance_rad: float, elev_m: float) -> float:
+    """How much a star is lifted, 58.3" tan z - 0.067" tan³ z for the pressure at sea level; up to z = 80°."""
+    t = math.tan(min(zenith_distance_rad, math.radians(80.0)))
+    return (58.3 * t - 0.067 * t**3) * math.exp(-elev_m / 8400)
+
+
+def _refraction(setup: Setup, h: float, dec: float) -> tuple[float, float]:
+    """Refraction lifts the stars, so the telescope sees what is truly lower: away from the zenith."""
+    lat = math.radians(setup.site.lat_deg)
+    sin_alt = math.sin(lat) * math.sin(dec) + math.cos(lat) * math.cos(dec) * math.cos(h)
+    lifted = refraction_arcsec(math.acos(min(max(sin_alt, -1.0), 1.0)), setup.site.elev_m)
+    to_zenith = math.atan2(
+        math.cos(lat) * math.sin(h), math.sin(lat) * math.cos(dec) - math.cos(lat) * math.sin(dec) * math.cos(h)
+    )  # parallactic angle: from north towards east, as the zenith is east of a star in the west
+    return -lifted * math.sin(to_zenith) / math.cos(dec), -lifted * math.cos(to_zenith)
+
+
+def sidereal_time_deg(utc: datetime, lon_deg: float) -> float:
+    """Local mean sidereal time (Meeus, Astronomical Algorithms, 12.4, to first order), degrees."""
+    days = (utc - datetime(2000, 1, 1, 12, tzinfo=UTC)).total_seconds() / 86400
+    return (280.46061837 + 360.98564736629 * days + lon_deg) % 360.0
+
+
+def hour_angle_deg(utc: datetime, lon_deg: float, ra_deg: float) -> float:
+    """Hour angle within ±180 degrees, positive west of the meridian."""
+    return math.remainder(sidereal_time_deg(utc, lon_deg) - ra_deg, 360.0)
+
+
+def airmass(hour_angle_deg: float, dec_deg: float, lat_deg: float) -> float | None:
+    """Airmass (Kasten & Young 1989); None below the horizon."""
+    h, dec, lat = map(math.radians, (hour_angle_deg, dec_deg, lat_deg))
+    sin_alt = math.sin(lat) * math.sin(dec) + math.cos(lat) * math.cos(dec) * math.cos(h)
+    if sin_alt <= 0:
+        return None
+    return float(1 / (sin_alt + 0.50572 * (math.degrees(math.asin(sin_alt)) + 6.07995) ** -1.6364))
+
+
+def airmass_of(site: Site, air: AirSpec, hour_angle_deg: float, dec_deg: float) -> float:
+    """The airmass that the air's effects go with: 1 unless they follow it; at and below the horizon 38."""
+    if not air.follows_airmass:
+        return 1.0
+    return airmass(hour_angle_deg, dec_deg, site.lat_deg) or 38.0

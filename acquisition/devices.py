@@ -142,11 +142,14 @@ class Emulated:
         The URL's options that are the emulator's.
     truth : callable, optional
         As `Camera.truth`.
+    keep : object, optional
+        The driver holds on to it as long as it uses the address.
     """
 
     address: str
     options: frozenset[str]
     truth: Callable[[Image], FrameTruth | None] | None = None
+    keep: object = None
 
 
 def emulated(url: DeviceUrl, context: DeviceContext) -> Emulated | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
@@ -45,6 +45,8 @@ POLL_S = 0.0015  # between questions near the end of an exposure
 NEAR_END_S = 0.2
 MAX_PAUSE_S = 0.25  # between questions before that
 VIDEO_SLICE_S = 0.05
+WAITED_S = 0.002
+LONGEST_DELAY_S = 0.5  # of a video's frame, from the end of its exposure to its arrival
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class _Start:
 class _Look:
     """What came of one slice of waiting for video: no facts, no frame."""
 
+    asked_s: float
     loop_s: float
     utc: datetime
     facts: FrameFacts | None
@@ -79,10 +82,31 @@ class _Look:
 
 @dataclass(slots=True)
 class _Video:
-    """A running video: where the next frame goes, and when the camera was last asked for one."""
+    """A running video: where the next frame goes, and when the camera was last asked for one.
+
+    `delay_s` is the time from the end of an exposure to the frame's arrival: what the first frame took longer than its
+    exposure since the video began. It includes what the camera needs to begin, so it is an upper limit.
+    """
 
     landing: NDArray[Any]
+    began_s: float
     looked_s: float
+    delay_s: float | None = None
+
+    def restarted(self, began_s: float) -> None:
+        self.began_s = self.looked_s = began_s
+        self.delay_s = None
+
+    def arrived(self, looked_before_s: float, look: _Look, exposure_s: float) -> float:
+        """How much longer than an exposure ago the frame's exposure may have begun, s.
+
+        A frame that we had to wait for has arrived this moment, any other one at some time since the look before.
+        """
+        waited = look.loop_s - look.asked_s > WAITED_S
+        if self.delay_s is None:
+            self.delay_s = min(max(look.loop_s - self.began_s - exposure_s, 0.0), LONGEST_DELAY_S)
+            return self.delay_s
+        return self.delay_s + (0.0 if waited else look.loop_s - looked_before_s)
 
 
 class _Job:
@@ -109,6 +133,12 @@ class ThreadedCamera:
     deadlines : Deadlines
     n_buffers : int, optional
         How many frames can be held by others at the same time; by default 3 to 16, depending on their size.
+    remedies : sequence of callables
+        What helps after a frame that failed or did not come, mildest first: blocking functions that are called in the
+        thread, each followed by another attempt. When they are used up the failure is raised. Frames lost so are
+        among the dropped ones.
+    truth : callable, optional
+        An emulator's answer to `truth`.
     """
 
     def __init__(
@@ -119,8 +149,12 @@ class ThreadedCamera:
         thread: DeviceThread | None = None,
         deadlines: Deadlines = Deadlines(),
         n_buffers: int | None = None,
+        remedies: Sequence[Callable[[], None]] = (),
+        truth: Callable[[Image], FrameTruth | None] | None = None,
     ) -> None:
         self.name = name
+        self._remedies = remedies
+        self._truth = truth
         self._sensor = sensor
         self._thread = DeviceThread(name) if thread is None else thread
         self._deadlines = deadlines
@@ -134,7 +168,7 @@ class ThreadedCamera:
         self._facts = FrameFacts()  # what info and settings say about every frame
         self._job: _Job | None = None
         self._pool: FramePool | None = None
-        self._n_dropped = 0  # by former pools
+        self._n_dropped = 0  # by former pools, and failed attempts
         self._frame_seq = 0
 
     @property
@@ -177,7 +211,7 @@ class ThreadedCamera:
     async def expose(self) -> Image:
         with self._exclusively("an exposure") as job:
             pool = await self._prepare()
-            return await self._snap(job, pool)
+            return await self._snap_until_it_works(job, pool)
 
     async def stream(self) -> AsyncGenerator[Image, None]:
         with self._exclusively("a stream") as job:
@@ -185,7 +219,10 @@ class ThreadedCamera:
             try:
                 video = await self._begin_video(job, pool)
                 while True:
-                    yield await (self._snap(job, pool) if video is None else self._next(job, pool, video))
+                    if video is None:
+                        yield await self._snap_until_it_works(job, pool)
+                    else:
+                        yield await self._next_until_it_works(job, pool, video)
             finally:
                 await self._stop(job)
 
@@ -195,7 +232,7 @@ class ThreadedCamera:
         return replace(status, n_dropped=self._dropped(status.n_dropped))
 
     def truth(self, image: Image) -> FrameTruth | None:
-        return None
+        return None if self._truth is None else self._truth(image)
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -245,9 +282,35 @@ class ThreadedCamera:
             self._pool = pool
         return pool
 
-    async def _snap(self, job: _Job, pool: FramePool) -> Image:
+    async def _snap_until_it_works(self, job: _Job, pool: FramePool) -> Image:
         frame = self._lease(pool)
-        clock = asyncio.get_running_loop().time
+        for remedy in self._remedies:
+            try:
+                return await self._snap(job, frame)
+            except (ExposureFailed, DeviceTimeout) as error:
+                await self._mend(job, error, remedy)
+        return await self._snap(job, frame)
+
+    async def _next_until_it_works(self, job: _Job, pool: FramePool, video: _Video) -> Image:
+        for remedy in self._remedies:
+            try:
+                return await self._next(job, pool, video)
+            except DeviceTimeout as error:
+                await self._stop(job)
+                await self._mend(job, error, remedy)
+                video.restarted(await self._call(job, self._start_video, _clock(), deadline_s=self._deadlines.call_s))
+        return await self._next(job, pool, video)
+
+    async def _mend(self, job: _Job, error: DeviceError, remedy: Callable[[], None]) -> None:
+        """Apply a remedy, or raise on when the device is gone."""
+        if self._thread.gone:
+            raise error
+        self._n_dropped += 1
+        log.warning("%s; trying again after: %s", error, remedy.__name__.replace("_", " "))
+        await self._call(job, remedy, deadline_s=self._deadlines.open_s)
+
+    async def _snap(self, job: _Job, frame: NDArray[Any]) -> Image:
+        clock = _clock()
         try:
             start = await self._call(job, self._start, clock, deadline_s=self._deadlines.call_s)
             await self._until_ready(job, start.loop_s + self.settings.exposure_s)
@@ -258,7 +321,7 @@ class ThreadedCamera:
         return self._image(frame, start, extra)
 
     async def _until_ready(self, job: _Job, end_s: float) -> None:
-        clock = asyncio.get_running_loop().time
+        clock = _clock()
         pause_s = POLL_S
         while True:
             state = await self._call(job, self._sensor.ask, deadline_s=self._deadlines.call_s)
@@ -275,28 +338,27 @@ class ThreadedCamera:
 
     async def _begin_video(self, job: _Job, pool: FramePool) -> _Video | None:
         """Start a video; None where the camera has none."""
-        clock = asyncio.get_running_loop().time
         try:
-            began_s = await self._call(job, self._start_video, clock, deadline_s=self._deadlines.call_s)
+            began_s = await self._call(job, self._start_video, _clock(), deadline_s=self._deadlines.call_s)
         except Unsupported:
             return None
-        return _Video(self._lease(pool), began_s)
+        return _Video(self._lease(pool), began_s, began_s)
 
     async def _next(self, job: _Job, pool: FramePool, video: _Video) -> Image:
         """The next frame of a video; while nobody returns a buffer, frames are dropped and counted."""
-        clock = asyncio.get_running_loop().time
+        clock = _clock()
         exposure_s = self.settings.exposure_s
         patience_s = 2 * exposure_s + self._deadlines.readout_s
         deadline_s = clock() + patience_s
         while True:
             look = await self._call(job, self._wait_video, video.landing, clock, deadline_s=self._deadlines.call_s)
-            uncertainty_s, video.looked_s = look.loop_s - video.looked_s, look.loop_s
+            before_s, video.looked_s = video.looked_s, look.loop_s
             late = look.loop_s > deadline_s
             if look.facts is not None:
                 spare = self._lease(pool) if late else pool.lease()
                 if spare is not None:
                     frame, video.landing = video.landing, spare
-                    # It arrived since the last look; it began an exposure earlier.
+                    uncertainty_s = video.arrived(before_s, look, exposure_s)
                     earlier_s = exposure_s + uncertainty_s
                     start = _Start(look.utc - timedelta(seconds=earlier_s), look.loop_s - earlier_s, uncertainty_s)
                     return self._image(frame, start, look.facts)
@@ -370,8 +432,13 @@ class ThreadedCamera:
         return clock()
 
     def _wait_video(self, frame: NDArray[Any], clock: Callable[[], float]) -> _Look:
+        asked_s = clock()
         arrived = self._sensor.wait_video(frame, VIDEO_SLICE_S)
-        return _Look(clock(), utc_now(), self._sensor.facts() if arrived else None)
+        return _Look(asked_s, clock(), utc_now(), self._sensor.facts() if arrived else None)
+
+
+def _clock() -> Callable[[], float]:
+    return asyncio.get_running_loop().time
 
 
 def _make_pool(shape: tuple[int, int], dtype: DTypeLike, n_buffers: int | None) -> FramePool:

@@ -509,6 +509,10 @@ EXPORT int ASICloseCamera(int id) {
     ENTER(1)
     c->open = c->ready = c->video = 0;
     c->state = IDLE;
+    free(c->pattern);
+    free(c->kept);
+    c->pattern = c->kept = NULL;
+    c->pattern_bytes = c->kept_bytes = c->last.number = 0;
     return leave(SUCCESS);
 }
 

@@ -21,4 +21,5 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             raise pytest.UsageError(f"--hardware {url}: no driver for {scheme!r}; there are {', '.join(known)}")
     for fixture, registry in (("camera_case", implementations.cameras), ("mount_case", implementations.mounts)):
         if fixture in metafunc.fixturenames:
-            metafunc.parametrize(fixture, registry(hardware), ids=lambda case: case.name)
+            cases = [pytest.param(case, id=case.name, marks=case.marks) for case in registry(hardware)]
+            metafunc.parametrize(fixture, cases)

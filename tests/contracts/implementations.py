@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+from asi import needs_compiler
 from fake_sensor import FakeSensor
 
 from acquisition import virtual_time
@@ -34,6 +36,7 @@ class CameraCase:
     exposure_s: float = 0.02
     long_s: float = 20.0
     settable: bool = True
+    marks: tuple[pytest.MarkDecorator, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class MountCase:
     name: str
     open: Callable[[], Mount]
     run: Callable[[Coroutine[Any, Any, Any]], Any]
+    marks: tuple[pytest.MarkDecorator, ...] = ()
 
 
 def cameras(hardware: list[str]) -> list[CameraCase]:
@@ -51,6 +55,10 @@ def cameras(hardware: list[str]) -> list[CameraCase]:
         CameraCase("threaded", lambda _: ThreadedCamera(FakeSensor(), "Fake camera"), asyncio.run),
         CameraCase("threaded snaps", lambda _: ThreadedCamera(FakeSensor(video=False), "Fake camera"), asyncio.run),
         CameraCase("replay", _open_replay, virtual_time.run, exposure_s=2.0, settable=False),
+        *(
+            CameraCase(url, lambda _, url=url: open_camera(url, DeviceContext()), asyncio.run, marks=(needs_compiler,))  # type: ignore[misc]
+            for url in ("zwo://ASI120MM%20Mini?emulate=1", "zwo://ASI224MC?emulate=1")
+        ),
         *(
             CameraCase(url, lambda _, url=url: open_camera(url), asyncio.run)  # type: ignore[misc]
             for url in hardware
@@ -62,6 +70,7 @@ def cameras(hardware: list[str]) -> list[CameraCase]:
 def mounts(hardware: list[str]) -> list[MountCase]:
     return [
         MountCase("sim", lambda: open_mount("sim://", DeviceContext(seed=1)), virtual_time.run),
+        MountCase("st4", _open_st4, asyncio.run, marks=(needs_compiler,)),
         *(
             MountCase(url, lambda url=url: open_mount(url), asyncio.run)  # type: ignore[misc]
             for url in hardware
@@ -101,3 +110,9 @@ def write_series(directory: Path, n_frames: int, exposure_s: float = 2.0) -> Non
 def _open_replay(directory: Path) -> Camera:
     write_series(directory, 8)
     return open_camera(f"replay://{directory}/*.fits", DeviceContext())
+
+
+def _open_st4() -> Mount:
+    context = DeviceContext()
+    open_camera("zwo://ASI120MM%20Mini?emulate=1&pattern=1", context)
+    return open_mount("st4://camera", context)

@@ -1,0 +1,1 @@
+"""Guide ports of cameras as mounts."""

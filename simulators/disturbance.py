@@ -80,8 +80,12 @@ class Disturbance:
         return error
 
     def at(self, times_s: Floats, turned_s: Floats) -> tuple[Floats, Floats]:
-        ra = self.worm(times_s, turned_s) + self._drift[0] * times_s + self._wander_ra.at(times_s)
-        dec = self._drift[1] * times_s + self._wander_dec.at(times_s)
+        ra = self.worm(times_s, turned_s) + self._drift[0] * times_s
+        dec = self._drift[1] * times_s
+        if self._wander_ra is not None:
+            ra += self._wander_ra.at(times_s)
+        if self._wander_dec is not None:
+            dec += self._wander_dec.at(times_s)
         if self._wind is not None:
             wind_ra, wind_dec = self._wind.at(times_s)
             ra += wind_ra
@@ -157,8 +161,10 @@ def _wandering_harmonics(spec: MountSpec, amplitude_arcsec: Floats, seed: int) -
     return Process(seed, Subject.HARMONICS, step_s, start, ornstein_uhlenbeck(decay, sigma))
 
 
-def _wander(spec: MountSpec, axis: int, seed: int, subject: Subject) -> Process:
-    """A random walk plus the integral of an Ornstein-Uhlenbeck rate; 0 at 0 s."""
+def _wander(spec: MountSpec, axis: int, seed: int, subject: Subject) -> Process | None:
+    """A random walk plus the integral of an Ornstein-Uhlenbeck rate; 0 at 0 s. None if it does not move."""
+    if spec.wander_arcsec_per_sqrt_s[axis] == 0 and spec.wander_rate_arcsec_per_s[axis] == 0:
+        return None
     step_s = 0.25
     walk = spec.wander_arcsec_per_sqrt_s[axis] * math.sqrt(step_s)
     decay = np.array([math.exp(-step_s / spec.wander_rate_time_s)])

@@ -39,15 +39,14 @@ def slow_error(setup: Setup, hour_angle_deg: float, dec_deg: float) -> SlowError
     """All slow errors together; only their change since the last slew matters to a guider.
 
     Polar misalignment to first order in its angles (a east of the pole, e above it; H hour angle, φ latitude):
-    ``Δδ = e cos H - a cos φ sin H``, ``ΔRA = tan δ (e sin H + a cos φ cos H)``, rotation ``ΔRA / sin δ``
-    (derivatives as in Hook 1989; King 1902).
+    ``Δδ = a cos φ sin H - e cos H``, ``ΔRA = tan δ (a cos φ cos H + e sin H)``, rotation ``ΔRA / sin δ``.
     """
     mount = setup.mount
     h = math.radians(hour_angle_deg)
     dec = min(max(math.radians(dec_deg), -STEEPEST_DEC), STEEPEST_DEC)
     east = mount.polar_azimuth_arcmin * 60 * math.cos(math.radians(setup.site.lat_deg))
     up = mount.polar_altitude_arcmin * 60
-    along, across = up * math.cos(h) - east * math.sin(h), up * math.sin(h) + east * math.cos(h)
+    along, across = east * math.sin(h) - up * math.cos(h), up * math.sin(h) + east * math.cos(h)
     ra = across * math.tan(dec) + mount.flexure_arcsec[0] * math.sin(h)
     north = along + mount.flexure_arcsec[1] * math.sin(h)
     turned = across / math.cos(dec) / (180 * 3600 / math.pi)

@@ -21,6 +21,7 @@ from astropy.io.misc import yaml
 from astropy.table import Column, MaskedColumn, Table
 from numpy.typing import NDArray
 
+from .header import exact_card
 from .text import from_ascii, is_plain, to_ascii
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,8 @@ def table_to_hdu(table: Table, name: str) -> fits.BinTableHDU:
     ValueError
         If a column is of a type that FITS cannot hold, such as objects; names the column.
     """
-    info = {"columns": [_column_info(column) for column in table.columns.values()], "meta": _storable(table.meta)}
+    columns = [_column_info(*pair) for pair in zip(table.columns.values(), _stored_names(table), strict=True)]
+    info = {"columns": columns, "meta": _storable(table.meta)}
     plain = _plain(table)
     with io.BytesIO() as stream:
         plain.write(stream, format="fits")
@@ -45,15 +47,21 @@ def table_to_hdu(table: Table, name: str) -> fits.BinTableHDU:
             hdu: fits.BinTableHDU = hdus[1]
             _ = hdu.data  # read now, before the file closes
     hdu.name = name
-    hdu.header[_INFO] = to_ascii(yaml.dump(info, default_flow_style=None, sort_keys=False))
+    text = to_ascii(yaml.dump(info, default_flow_style=None, sort_keys=False))
+    hdu.header.append(exact_card(_INFO, text, "what FITS cannot say of the table"))
     return hdu
 
 
 def table_from_hdu(hdu: fits.BinTableHDU | fits.TableHDU) -> Table:
     """The table of an HDU, whoever wrote it."""
     text = hdu.header.pop(_INFO, None)
-    is_ours = text is not None
-    table = Table.read(hdu, mask_invalid=False, character_as_bytes=False, astropy_native=is_ours)
+    how = {"mask_invalid": False, "character_as_bytes": False, "astropy_native": text is not None}
+    try:
+        table = Table.read(hdu, **how)
+    except Exception as error:  # astropy's COMMENT cards name columns that another program has removed, or worse
+        log.warning("catalog is read without its comments: %s", error)
+        hdu.header.remove("COMMENT", ignore_missing=True, remove_all=True)
+        table = Table.read(hdu, **how)
     for keyword in ("EXTNAME", "EXTVER", "EXTLEVEL"):
         table.meta.pop(keyword, None)
     if text is not None:
@@ -64,8 +72,7 @@ def table_from_hdu(hdu: fits.BinTableHDU | fits.TableHDU) -> Table:
 def _plain(table: Table) -> Table:
     """The table in such types and texts as astropy writes to FITS without loss."""
     columns = []
-    for column in table.columns.values():
-        name = to_ascii(column.info.name)
+    for column, name in zip(table.columns.values(), _stored_names(table), strict=True):
         if not isinstance(column, Column):  # a coordinate, a time, a quantity: astropy takes it apart
             column = column.copy()
             column.info.name = name
@@ -81,6 +88,12 @@ def _plain(table: Table) -> Table:
             plain.info.serialize_method["fits"] = "data_mask"
         columns.append(plain)
     return type(table)(columns, copy=False)
+
+
+def _stored_names(table: Table) -> list[str]:
+    """The columns' names in FITS: their own in ASCII, unless that is too long for a card."""
+    names = [to_ascii(name) for name in table.colnames]
+    return [f"col{i}" if len(name) + name.count("'") > 60 else name for i, name in enumerate(names, start=1)]
 
 
 def _storable_values(column: Column) -> NDArray[Any]:
@@ -100,10 +113,14 @@ def _map_text(function: Any, values: NDArray[np.str_]) -> NDArray[np.str_]:
     return np.array(mapped, dtype=str).reshape(values.shape) if mapped else values
 
 
-def _column_info(column: Any) -> dict[str, Any]:
-    info = {"name": column.info.name}
+def _column_info(column: Any, stored_name: str) -> dict[str, Any]:
+    info: dict[str, Any] = {"name": column.info.name}
+    if stored_name != column.info.name:
+        info["stored"] = stored_name
     if isinstance(column, Column):
         info["dtype"] = column.dtype.newbyteorder("=").str
+        if column.ndim > 1:
+            info["shape"] = list(column.shape[1:])  # FITS forgets it where there are no rows
         if column.unit is not None:
             info["unit"] = column.unit.to_string()
     for attribute in ("description", "format"):
@@ -130,7 +147,8 @@ def _storable(meta: Any) -> dict[Any, Any]:
 
 def _restore(table: Table, info: dict[str, Any]) -> None:
     for entry in info["columns"]:
-        stored, name = to_ascii(entry["name"]), entry["name"]
+        name = entry["name"]
+        stored = entry.get("stored", name)
         if stored not in table.colnames:  # another program removed it
             continue
         if "dtype" in entry:
@@ -150,10 +168,10 @@ def _restored_column(column: Column, entry: dict[str, Any]) -> Column:
         values = _map_text(from_ascii, values.astype(str))
         if dtype.kind == "S":
             values = np.char.encode(values, "latin-1")
-    values = values.astype(dtype, copy=False)
+    values = values.astype(dtype, copy=False).reshape(len(column), *entry.get("shape", []))
     unit = units.Unit(entry["unit"], parse_strict="silent") if "unit" in entry else None
     if isinstance(column, MaskedColumn):
-        return MaskedColumn(values, mask=column.mask, unit=unit)
+        return MaskedColumn(values, mask=np.reshape(column.mask, values.shape), unit=unit)
     return Column(values, unit=unit)
 
 

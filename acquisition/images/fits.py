@@ -33,7 +33,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from .header import exact_card
+from .header import exact_card, mend_long_texts
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -52,6 +52,7 @@ _HANDLED = (
     "Card is too long, comment will be truncated",  # the value is whole
     "It is strongly recommended that column names",  # they are the catalog's own
     "The following header keyword is invalid",  # another program's card, kept as it is
+    ".* did not parse as fits unit",  # a unit of another program's catalog, kept as text
     "File may have been truncated",  # _check_complete knows better: only padding is missing
     "Error validating header for HDU",  # the same: bytes after the last HDU
 )
@@ -142,6 +143,8 @@ def _parts(hdus: fits.HDUList) -> FitsParts | None:
     science = _science(hdus)
     if science is None:
         return None
+    for hdu in hdus:
+        mend_long_texts(hdu.header)
     others = [hdu for hdu in reversed(hdus) if hdu is not science]  # of two with one name, the first counts
     images = {hdu.name: hdu for hdu in others if isinstance(hdu, fits.ImageHDU | fits.CompImageHDU)}
     tables = {hdu.name: hdu for hdu in others if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)}
@@ -255,13 +258,15 @@ def _science_header(header: fits.Header) -> fits.Header:
 
 
 def _exact(card: fits.Card) -> fits.Card:
-    """The card, or one like it where astropy would cut the number."""
+    """The card, or one like it where astropy would not write it exactly."""
     try:
         value = card.value
     except fits.VerifyError:  # another program's, kept as it is
         return card
     if isinstance(value, float) and fits.Card.fromstring(card.image).value != value:
         return exact_card(card.keyword, float(value), card.comment)
+    if isinstance(value, str) and len(card.image) > 80:
+        return exact_card(card.keyword, value, card.comment)
     return card
 
 

@@ -95,12 +95,41 @@ def set_naxis(header: Header, shape: tuple[int, ...]) -> None:
 
 
 def exact_card(keyword: str, value: str | float | bool, comment: str) -> Card:
-    """A card that states a number to the last bit, where astropy would cut it after 20 characters."""
+    """A card that states a number to the last bit and a text to the last character.
+
+    Astropy cuts numbers after 20 characters, and breaks a long text within the two quotes that stand for one.
+    """
     if isinstance(value, float) and len(repr(value)) > 20:
         name = f"{keyword:<8}" if len(keyword) <= 8 else f"HIERARCH {keyword} "
         number = repr(value).replace("e", "E")
         return Card.fromstring(f"{name}= {number} / {comment}"[:80])
+    if isinstance(value, str) and len(value) + value.count("'") > 68 and len(keyword) <= 8:
+        pieces = [""]
+        for character in value:
+            quoted = "''" if character == "'" else character
+            if len(pieces[-1]) + len(quoted) > 67:
+                pieces.append("")
+            pieces[-1] += quoted
+        starts = [f"{keyword:<8}= ", *["CONTINUE  "] * (len(pieces) - 1)]
+        ends = [*["&'"] * (len(pieces) - 1), f"' / {comment}"]
+        lines = [f"{start}'{piece}{end}" for start, piece, end in zip(starts, pieces, ends, strict=True)]
+        return Card.fromstring("".join(line[:80].ljust(80) for line in lines))
     return Card(keyword, value, comment)
+
+
+def mend_long_texts(header: Header) -> None:
+    """Read texts that are continued over several cards once more, since astropy misreads ``'/`` and ``&`` in them."""
+    for index, card in enumerate(header.cards):
+        image = card.image
+        if len(image) <= 80 or "CONTINUE" not in image:
+            continue
+        lines = [image[start : start + 80] for start in range(0, len(image), 80)]
+        lines[0] = lines[0].partition("=")[2]
+        pieces = [match[1].replace("''", "'") for line in lines if (match := re.search(r"'((?:[^']|'')*)'", line))]
+        if len(pieces) == len(lines):
+            text = "".join(piece.removesuffix("&") for piece in pieces[:-1]) + pieces[-1].rstrip()
+            if text != card.value:
+                header[index] = text
 
 
 def parse_utc(text: str) -> datetime | None:

@@ -195,7 +195,10 @@ def test_raw_equal_to_but_not_the_same_as_data_is_written() -> None:
 
 keywords = st.from_regex(r"[A-Z][A-Z0-9_-]{0,7}", fullmatch=True).map(lambda word: f"X{word}"[:8])
 texts = st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126), max_size=150).map(str.rstrip)
-values = texts | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
+awkward = st.text(alphabet=st.sampled_from("ab '/&"), min_size=60, max_size=400).map(str.rstrip)
+values = (
+    texts | awkward | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
+)
 
 
 @given(st.dictionaries(keywords | keywords.map(lambda word: f"LONG {word} KEY"), st.tuples(values, texts), max_size=12))

@@ -121,13 +121,14 @@ class Driver(Generic[D]):
         (url, context) -> device, not yet connected; raises `ConfigError` for a bad option, `LibraryNotFound` when
         something must be installed first.
     discover : callable
-        What is there now; quick, never raises for "nothing there", `LibraryNotFound` as above.
+        What is there now, or None when there is no way to look; quick, never raises for "nothing there",
+        `LibraryNotFound` as above.
     """
 
     summary: str
     example: str
     open: Callable[[DeviceUrl, DeviceContext], D]
-    discover: Callable[[], Sequence[Listing]]
+    discover: Callable[[], Sequence[Listing] | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ class _Scheme:
     scheme: str
     summary: str
     example: str
-    devices: tuple[Listing, ...] = ()
+    devices: tuple[Listing, ...] | None = None  # None: nobody can look
     problem: str | None = None
 
 
@@ -53,7 +53,9 @@ def command(as_json: bool) -> None:
             click.echo(f"  {scheme.scheme + '://':<12}{scheme.summary}, such as {scheme.example}")
             if scheme.problem is not None:
                 click.echo(f"    does not work: {scheme.problem}")
-            for device in scheme.devices:
+            elif scheme.devices == ():
+                click.echo("    none found")
+            for device in scheme.devices or ():
                 click.echo(f"    {device.url}  {device.description}")
         if not schemes:
             click.echo("  no driver is installed")
@@ -65,7 +67,8 @@ def _look(point: EntryPoint) -> _Scheme:
     except Exception as error:  # one broken driver must not hide the others
         return _Scheme(point.name, "", f"{point.name}://", problem=_one_line(error))
     try:
-        return _Scheme(point.name, driver.summary, driver.example, tuple(driver.discover()))
+        found = driver.discover()
+        return _Scheme(point.name, driver.summary, driver.example, None if found is None else tuple(found))
     except Exception as error:
         return _Scheme(point.name, driver.summary, driver.example, problem=_one_line(error))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import glob
 import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
@@ -24,7 +24,7 @@ from acquisition.camera import (
     FrameTruth,
     check_settings,
 )
-from acquisition.devices import DeviceContext, DeviceUrl, Driver, Listing
+from acquisition.devices import DeviceContext, DeviceUrl, Driver
 from acquisition.errors import (
     ConfigError,
     DeviceBusy,
@@ -240,8 +240,8 @@ def _open(url: DeviceUrl, context: DeviceContext) -> Camera:
     return ReplayCamera(pattern, loop=url.number("loop", 0, 0, 1) == 1)
 
 
-def _discover() -> Sequence[Listing]:
-    return []
+def _discover() -> None:
+    return None
 
 
 DRIVER: Driver[Camera] = Driver(

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import NoReturn, Self
 
-from acquisition.devices import DeviceContext, DeviceUrl, Driver, Listing
+from acquisition.devices import DeviceContext, DeviceUrl, Driver
 from acquisition.errors import DeviceBusy, DeviceError, DeviceGone, DeviceNotFound, Unsupported
 from acquisition.mount import Direction, Mount, MountInfo, MountState, check_pulse
 
@@ -161,8 +160,8 @@ def _open(url: DeviceUrl, context: DeviceContext) -> Mount:
     return St4Mount(context)
 
 
-def _discover() -> Sequence[Listing]:
-    return []
+def _discover() -> None:
+    return None
 
 
 DRIVER: Driver[Mount] = Driver(

@@ -57,7 +57,7 @@ class FrameFacts:
     offset: float | None = None  # camera units
     egain_e_per_adu: float | None = None
     read_noise_e: float | None = None
-    full_well_e: float | None = None
+    full_well_e: float | None = None  # of a pixel as delivered
     bit_depth: int | None = None
     data_max_adu: float | None = None
     ccd_temp_c: float | None = None
@@ -100,7 +100,10 @@ class FrameFacts:
 
     @property
     def saturation_adu(self) -> float | None:
-        """The stored value at which a pixel is clipped: by the ADC's range or by the full well, whichever is lower."""
+        """The stored value at which a pixel is clipped: by the ADC's range or by the full well, whichever is lower.
+
+        The pedestal of the stored values is not known; leaving it out calls a pixel saturated slightly too early.
+        """
         limits = []
         if self.data_max_adu is not None:
             limits.append(self.data_max_adu)

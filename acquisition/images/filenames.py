@@ -14,6 +14,7 @@ from typing import Any
 from astropy.io.fits.card import Undefined
 
 from .header import parse_utc
+from .text import from_ascii
 
 _PLACEHOLDER = re.compile(r"\{([\w-]+)(?:\|([\w-]+)((?::[^{}:|]*)*))?\}")
 
@@ -74,7 +75,7 @@ class FilenameFormatter:
             found = self.keys[key] if key in self.keys else header.get(key)
             if found is None or isinstance(found, Undefined):
                 raise KeyError(f"no key {key}")
-            return found
+            return from_ascii(found) if isinstance(found, str) else found
 
         if function is None:
             return str(value(key))

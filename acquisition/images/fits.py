@@ -86,7 +86,7 @@ def read_file(filename: str | os.PathLike[str]) -> FitsParts:
         If no HDU is the science image: the first of a primary HDU with pixels, an image named SCI, and any compressed
         image (not MASK, UNCERT, RAW); failing that, the first image without a name.
     """
-    with open(filename, "rb") as file:
+    with open(os.path.expanduser(filename), "rb") as file:
         data = file.read()
     return _read(data, os.fspath(filename))
 
@@ -125,6 +125,8 @@ def _check_complete(data: bytes) -> None:
         size = _data_bytes(header)
         if start + size > len(data) and size:
             raise OSError(f"HDU {index} is cut off: {max(len(data) - start, 0)} of {size} bytes of its data are there")
+        if size < 0:
+            raise OSError(f"HDU {index} claims {size} bytes of data")
         position, index = start + -(-size // BLOCK) * BLOCK, index + 1
 
 
@@ -154,9 +156,9 @@ def _parts(hdus: fits.HDUList) -> FitsParts | None:
     if "UNCERT" in images:
         parts.uncertainty = _pixels(images["UNCERT"])
     if "RAW" in images:
-        raw = images["RAW"]
-        parts.raw = _pixels(raw)
-        if "RAWCRC32" in raw.header and parts.data is not None and raw.header["RAWCRC32"] == _crc32(parts.data):
+        parts.raw = _pixels(images["RAW"])
+        crc = images["RAW"].header.get("RAWCRC32")
+        if crc is not None and parts.data is not None and crc == _crc32(parts.data):
             parts.data.flags.writeable = False
             parts.raw = parts.data
     if "CAT" in tables or "FRAMES" in tables:
@@ -174,9 +176,9 @@ def _science(hdus: fits.HDUList) -> Any:
         if isinstance(hdu, fits.CompImageHDU):
             if hdu.name not in ("MASK", "UNCERT", "RAW"):
                 return hdu
-        elif hdu.is_image and hdu.header["NAXIS"] > 0 and (isinstance(hdu, fits.PrimaryHDU) or hdu.name == "SCI"):
+        elif hdu.is_image and hdu.size > 0 and (isinstance(hdu, fits.PrimaryHDU) or hdu.name == "SCI"):
             return hdu
-    return next((hdu for hdu in hdus if isinstance(hdu, fits.ImageHDU) and not hdu.name and hdu.header["NAXIS"]), None)
+    return next((hdu for hdu in hdus if isinstance(hdu, fits.ImageHDU) and not hdu.name and hdu.size > 0), None)
 
 
 def _pixels(hdu: Any) -> NDArray[Any] | None:
@@ -237,8 +239,8 @@ def write_catalog(
 
 
 def _image_hdu(data: NDArray[Any], kind: Any, header: fits.Header | None = None, name: str | None = None) -> Any:
-    if data.ndim == 0 or data.dtype.kind not in "biuf" or data.dtype.itemsize > 8:
-        raise ValueError(f"FITS cannot hold pixels of type {data.dtype} with {data.ndim} axes")
+    if data.size == 0 or data.ndim == 0 or data.dtype.kind not in "biuf" or data.dtype.itemsize > 8:
+        raise ValueError(f"FITS cannot hold pixels of type {data.dtype} and shape {data.shape}")
     is_bool = data.dtype.kind == "b"
     if is_bool:
         data = data.astype(np.uint8)
@@ -263,7 +265,7 @@ def _exact(card: fits.Card) -> fits.Card:
         value = card.value
     except fits.VerifyError:  # another program's, kept as it is
         return card
-    if isinstance(value, float) and fits.Card.fromstring(card.image).value != value:
+    if isinstance(value, float) and len(repr(value)) > 20 and fits.Card.fromstring(card.image).value != value:
         return exact_card(card.keyword, float(value), card.comment)
     if isinstance(value, str) and len(card.image) > 80:
         return exact_card(card.keyword, value, card.comment)
@@ -308,7 +310,11 @@ def _save(hdus: fits.HDUList, f: Any, output_verify: str, overwrite: bool, check
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without astropy's warnings of what is handled here; others come through."""
+    """Without astropy's warnings of what is handled here; others come through.
+
+    Python's warning filters are shared by all threads. Where two are in here at once, the worst that can happen is that
+    these warnings stay silenced.
+    """
     with warnings.catch_warnings():
         for message in _HANDLED:
             warnings.filterwarnings("ignore", message)

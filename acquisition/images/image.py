@@ -30,6 +30,8 @@ if TYPE_CHECKING:  # astropy takes half a second to import, and the camera path 
 
 T = TypeVar("T")
 
+_NOTHING_KNOWN = FrameFacts()
+
 
 class _Same:
     """Stands for an argument that was not given, where None means "clear it"."""
@@ -91,7 +93,7 @@ class Image:
         self._raw = None if raw is None else raw.copy()
         self._frames = None if frames is None else frames.copy()
         self._meta: dict[Any, Any] = {} if meta is None else copy.deepcopy(meta)
-        self._begin(_shape(data), None if header is None else header.copy(), FrameFacts() if header is None else None)
+        self._begin(_shape(data), None if header is None else header.copy(), _NOTHING_KNOWN if header is None else None)
 
     def _begin(self, shape: tuple[int, ...], pristine: Header | None, facts: FrameFacts | None) -> None:
         """Set what the header comes from; at least one of `pristine` and `facts` is given."""
@@ -174,7 +176,7 @@ class Image:
         new._catalog = None if self._catalog is None else self._catalog.copy()
         new._frames = None if self._frames is None else self._frames.copy()
         new._meta = copy.deepcopy(self._meta)
-        if self._raw is not None and self._raw is not self._data:
+        if self._raw is not None and (self._raw is not self._data or self._raw.flags.writeable):
             new._raw = self._raw.copy()
         return new
 
@@ -277,7 +279,7 @@ class Image:
         uncertainty = ccd.uncertainty
         if uncertainty is not None and not isinstance(uncertainty, UnknownUncertainty):
             uncertainty = uncertainty.represent_as(StdDevUncertainty)
-        header = Header(ccd.header)
+        header = Header(ccd.header, copy=True)
         if ccd.unit is not None:
             header["BUNIT"] = ccd.unit.to_string()
         return cls(
@@ -433,8 +435,10 @@ class Image:
 
     def format_filename(self, formatter: FilenameFormatter) -> str:
         """Make a filename from the header, and store it there as FNAME."""
+        from .text import to_ascii
+
         name = formatter(self.header)
-        self.header["FNAME"] = name
+        self.header["FNAME"] = to_ascii(name)
         return name
 
     # --- facts and header -------------------------------------------------------------------------------------------

@@ -275,6 +275,8 @@ def test_a_copy_is_independent_but_for_the_pixels() -> None:
 def test_a_copy_of_a_camera_frame_keeps_raw_and_data_one() -> None:
     image = Image.from_camera(pixels(4, 6), FACTS)
     assert image.copy().raw is image.copy().data is image.data
+    image.data = image.raw = pixels(4, 6)  # which may be written to
+    assert image.copy().raw is not image.data
     assert image.copy().facts is FACTS
 
 
@@ -426,6 +428,9 @@ def test_format_filename_stores_the_name() -> None:
     image = with_header(OBJECT="M31")
     assert image.format_filename(FilenameFormatter("{OBJECT|lower}.fits")) == "m31.fits"
     assert image.header["FNAME"] == "m31.fits"
+    image = Image.from_camera(pixels(2, 2), FrameFacts(object_name="α Cen"))
+    assert image.format_filename(FilenameFormatter("{OBJECT}.fits")) == "α Cen.fits"
+    assert image.header["FNAME"] == r"\u03b1 Cen.fits"
 
 
 def test_from_ccddata() -> None:

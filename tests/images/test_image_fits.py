@@ -101,10 +101,12 @@ def test_an_image_read_as_integers_can_be_written_as_floats() -> None:
     assert again(stale).data[0, 0] == 0.5
 
 
-@pytest.mark.parametrize("dtype", ["c8", "c16", "U3", "O", "M8[s]"])
-def test_pixels_that_fits_cannot_hold(dtype: str) -> None:
+@pytest.mark.parametrize(
+    "data", [*(np.zeros((2, 2), t) for t in ("c8", "U3", "O", "M8[s]")), np.zeros((0, 3)), np.ones(())]
+)
+def test_pixels_that_fits_cannot_hold(data: np.ndarray[Any, Any]) -> None:
     with pytest.raises(ValueError, match="FITS cannot hold"):
-        Image(np.zeros((2, 2), dtype)).to_bytes()
+        Image(data).to_bytes()
 
 
 def test_an_image_without_data_cannot_be_written(tmp_path: Path) -> None:
@@ -527,6 +529,16 @@ def test_a_cut_file_never_gives_pixels_that_were_not_in_it(content: bytes, data:
         assert image.safe_mask is None or (image.mask == whole.mask).all()
         assert image.safe_raw is None or (image.raw == whole.raw).all()
         assert image.safe_catalog is None or len(image.catalog) == 500
+
+
+@pytest.mark.parametrize(
+    "cards", [{"NAXIS1": -5}, {"NAXIS1": 10**12}, {"NAXIS": 10**9}, {"BITPIX": "x"}, {"GCOUNT": -9}]
+)
+def test_impossible_sizes(cards: dict[str, Any]) -> None:
+    header = fits.PrimaryHDU(DATA).header
+    header.update(cards)
+    with pytest.raises(OSError, match="FITS data"):
+        Image.from_bytes(header.tostring().encode() + DATA.tobytes())
 
 
 @pytest.mark.parametrize("content", [WHOLE, COMPRESSED], ids=["plain", "tiles"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import time
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from acquisition.images.processors.exptime import StarExpTimeEstimator
 from acquisition.images.processors.offsets import GuideStarOffsets, RaDecFromPixels
 from acquisition.recording.frames import RecordFrames
 from acquisition.virtual_time import VirtualTimeLoop, utc_now
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +109,23 @@ async def guide(config: Config, options: GuideOptions, listen: Listener) -> Guid
         stream = stack.enter_context((options.directory / "guidelog.txt").open("w", encoding="utf-8"))
         writer = GuideLogWriter(stream, version("starlatch"), utc_now())
         log = GuideLog(writer, camera.info, accepted.settings, mount.info.name, settings)
-        stack.callback(lambda: writer.end(utc_now()))
+        stack.callback(_end_log, writer)
         began_s = asyncio.get_running_loop().time()
 
+        listeners = {
+            "statistics": statistics.listen,
+            "history": history.listen,
+            "guide log": log.listen,
+            "view": listen,
+        }
+
         def tell(event: Event) -> None:
-            for listener in (statistics.listen, history.listen, log.listen, listen):
-                listener(event)
+            for name, listener in list(listeners.items()):
+                try:
+                    listener(event)
+                except OSError as failure:  # a full disk or a closed terminal must not cost the night
+                    del listeners[name]
+                    logger.warning("%s: %s; guiding goes on without it", name, failure)
 
         guider = Guider(camera, mount, guiding_chain(config, recorder), settings, tell, options.seed)
         try:
@@ -143,6 +157,13 @@ async def guide(config: Config, options: GuideOptions, listen: Listener) -> Guid
         "wall_s": round(time.perf_counter() - wall_began_s, 3),
     }
     return GuideOutcome(result, history, statistics, error)
+
+
+def _end_log(writer: GuideLogWriter) -> None:
+    try:
+        writer.end(utc_now())
+    except OSError as failure:
+        logger.warning("guide log: %s", failure)
 
 
 def guiding_chain(config: Config, recorder: ImageProcessor | None = None) -> Pipeline:

@@ -57,6 +57,7 @@ def command(
     """
     from rich.console import Console
 
+    from acquisition.cli.compiling import announced
     from acquisition.cli.live import Lines, Screen, View
     from acquisition.cli.running import run
     from acquisition.config import Config, load_config
@@ -76,7 +77,7 @@ def command(
     title = f"starlatch guide   {config.camera.url}   {config.mount.url}"
     view: View = Screen(Console(), title, duration_s) if sys.stdout.isatty() else Lines()
     options = GuideOptions(directory, duration_s, seed, scenario, corrections, frames_dir)
-    with view:
+    with view, announced(view.say):
         outcome = run(guide(config, options, view.listen), virtual_time=virtual_time)
     write_report(outcome.report, directory / "report.json")
     if report_file is not None:

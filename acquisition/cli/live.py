@@ -47,6 +47,8 @@ class View(Protocol):
 
     def listen(self, event: Event) -> None: ...
 
+    def say(self, text: str) -> None: ...
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -80,6 +82,9 @@ class Lines:
             self._began_s = event.t_s
         if text is not None:
             click.echo(f"{event.t_s - self._began_s:9.1f} s  {text}")
+
+    def say(self, text: str) -> None:
+        click.echo(text)
 
     def _progress(self, event: Step | Dropped) -> str:
         if isinstance(event, Dropped):
@@ -143,6 +148,10 @@ class Screen:
             self._news.append(text)
         if time.monotonic() - self._drawn_s >= _REFRESH_EVERY_S or not isinstance(event, Step | Dropped):
             self._draw()
+
+    def say(self, text: str) -> None:
+        self._news.append(text)
+        self._draw()
 
     def show_graph(self) -> None:
         """Leave the last view on the screen."""

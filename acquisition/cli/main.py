@@ -6,6 +6,7 @@ In: the command line. Out: exit code 0, 1 (failure) or 2 (usage: options, config
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -98,6 +99,9 @@ def main(args: list[str] | None = None) -> None:
     except click.ClickException as error:
         _complain(error.format_message())
         sys.exit(error.exit_code)
+    except BrokenPipeError:  # whoever read our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except ConfigError as error:
         _complain(error)
         sys.exit(2)

@@ -69,8 +69,11 @@ def command(frames: tuple[str, ...], reference: str, as_json: bool) -> None:
     """
     import asyncio
 
+    from acquisition.cli.compiling import announced
+
     files = _files(frames)
-    rows, broken = asyncio.run(_measure(files, reference == "previous"))
+    with announced(lambda text: click.echo(text, err=True)):
+        rows, broken = asyncio.run(_measure(files, reference == "previous"))
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows], indent=1, allow_nan=False))
     elif len(broken) < len(rows):

@@ -1,7 +1,7 @@
 """Run a coroutine for a command: real or virtual time, and signals that end it in order.
 
-In: a coroutine. Out: its result. The first SIGINT or SIGTERM cancels it, so that every ``finally`` stops pulses and
-closes devices; a second one ends the process at once.
+In: a coroutine. Out: its result. The first SIGINT, SIGTERM or SIGHUP cancels it, so that every ``finally`` stops pulses
+and closes devices; a second one ends the process at once.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import click
 from acquisition.virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(main: Coroutine[Any, Any, T], *, virtual_time: bool = False) -> T:
@@ -47,10 +49,12 @@ async def _until_signalled(main: Coroutine[Any, Any, T]) -> T:
         task.cancel()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # under nohup a lost terminal is ignored; otherwise it ends the run in order, too
+    numbers = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in numbers:
         loop.add_signal_handler(number, end)
     try:
         return await main
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in numbers:
             loop.remove_signal_handler(number)

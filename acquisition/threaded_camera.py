@@ -306,7 +306,8 @@ class ThreadedCamera:
         if self._thread.gone:
             raise error
         self._n_dropped += 1
-        log.warning("%s; trying again after: %s", error, remedy.__name__.replace("_", " "))
+        # As text: a kept log record would keep the error, its traceback, and so the frame's buffer.
+        log.warning("%s; trying again after: %s", str(error), remedy.__name__.replace("_", " "))
         await self._call(job, remedy, deadline_s=self._deadlines.open_s)
 
     async def _snap(self, job: _Job, frame: NDArray[Any]) -> Image:

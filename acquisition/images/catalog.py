@@ -65,7 +65,10 @@ def table_from_hdu(hdu: fits.BinTableHDU | fits.TableHDU) -> Table:
     for keyword in ("EXTNAME", "EXTVER", "EXTLEVEL"):
         table.meta.pop(keyword, None)
     if text is not None:
-        _restore(table, yaml.load(from_ascii(text)))
+        try:
+            _restore(table, yaml.load(from_ascii(text)))
+        except Exception as error:  # damaged; the numbers are good all the same
+            log.warning("catalog is read without what %s says: %s", _INFO, error)
     return table
 
 
@@ -138,7 +141,7 @@ def _storable(meta: Any) -> dict[Any, Any]:
     for key, value in meta.items():
         try:
             yaml.dump({key: value})
-        except yaml.yaml.YAMLError as error:
+        except Exception as error:  # whatever the object raises when it is taken apart
             log.warning("catalog meta %r is not written to FITS: %s", key, error)
         else:
             storable[key] = value

@@ -101,8 +101,9 @@ def exact_card(keyword: str, value: str | float | bool, comment: str) -> Card:
     """
     if isinstance(value, float) and len(repr(value)) > 20:
         name = f"{keyword:<8}" if len(keyword) <= 8 else f"HIERARCH {keyword} "
-        number = repr(value).replace("e", "E")
-        return Card.fromstring(f"{name}= {number} / {comment}"[:80])
+        statement = f"{name}= {repr(value).replace('e', 'E')}"
+        if len(statement) <= 80:
+            return Card.fromstring(f"{statement} / {comment}"[:80])
     if isinstance(value, str) and len(value) + value.count("'") > 68 and len(keyword) <= 8:
         pieces = [""]
         for character in value:

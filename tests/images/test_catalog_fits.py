@@ -176,6 +176,15 @@ def test_a_catalog_of_another_program() -> None:
     assert_equal(Image.from_bytes(image.to_bytes()).catalog, catalog)
 
 
+def test_a_damaged_description_costs_no_numbers(caplog: pytest.LogCaptureFixture) -> None:
+    with fits.open(io.BytesIO(stored(example())), memmap=False) as file:
+        file["CAT"].header["TABLEINF"] = "{"
+        stream = io.BytesIO()
+        file.writeto(stream)
+    np.testing.assert_array_equal(Image.from_bytes(stream.getvalue()).catalog["x"], example()["x"])
+    assert "TABLEINF" in caplog.text
+
+
 def test_columns_that_another_program_removed_or_added() -> None:
     with fits.open(io.BytesIO(stored(example())), memmap=False) as file:
         file["CAT"].columns.del_col("x")

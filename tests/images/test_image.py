@@ -159,6 +159,14 @@ def test_a_camera_frame_shares_everything_and_cannot_be_written_to() -> None:
     assert not data.flags.writeable
 
 
+def test_a_camera_that_plays_back_a_file_has_a_header_already() -> None:
+    header = fits.Header({"INSTRUME": "ASI120MM Mini", "EXTRA": 1})
+    image = Image.from_camera(pixels(4, 6), FACTS, header)
+    assert image.facts is FACTS
+    assert dict(image.header) == {"INSTRUME": "ASI120MM Mini", "EXTRA": 1, "NAXIS1": 6, "NAXIS2": 4}
+    assert "NAXIS1" not in header
+
+
 def test_header_is_built_from_the_facts_and_is_then_the_authority() -> None:
     image = Image.from_camera(pixels(4, 6), FACTS)
     assert image.header["INSTRUME"] == "ASI120MM Mini"

@@ -26,7 +26,6 @@ from acquisition.camera import (
     CameraSettings,
     CameraStatus,
     FrameTruth,
-    Roi,
     check_settings,
 )
 from acquisition.devices import DeviceContext, DeviceUrl, Driver, Listing
@@ -35,11 +34,10 @@ from acquisition.images import FrameFacts, Image, TangentWcs
 from acquisition.virtual_time import utc_now
 
 from . import sensor as chip
+from .frame import render, warm_up, whole
 from .pointing import airmass
-from .render import NORMALS, add_stars, background_table, digitise
-from .setup import SensorSpec
 from .streams import Subject, key
-from .world import NO_STARS, Field, World, shared_world, whole_number
+from .world import Field, World, shared_world, whole_number
 
 log = logging.getLogger(__name__)
 
@@ -90,11 +88,13 @@ class SimulatedCamera:
             pixel_size_um=spec.pixel_size_um,
             bit_depth=spec.adc_bits,
             detector=spec.detector,
+            bayer_pattern=spec.bayer_pattern or None,
             binnings=spec.binnings,
             bits=(8, 16),
             exposure_range_s=spec.exposure_range_s,
             gain_range=spec.gain_range,
             offset_range=spec.offset_range,
+            has_guide_port=spec.guide_port,
             has_cooler=spec.cooling_below_ambient_c > 0,
         )
 
@@ -182,12 +182,13 @@ class SimulatedCamera:
         self._begun += 1
         number = self._begun
         start = _Start(utc_now(), self.world.now_s(), asyncio.get_running_loop().time(), self._temp_c)
-        await self._wait(math.inf if number == self._hang_after else settings.exposure_s)
+        tail_s = self._spec.line_time_s * self._spec.height_px  # until the last row has been exposed
+        await self._wait(math.inf if number == self._hang_after else settings.exposure_s + tail_s)
         field = self.world.field(start.world_s, start.world_s + settings.exposure_s)
         rendering = asyncio.to_thread(
             render, self.world, settings, field, round(start.temp_c, 1), self._noise_key(number)
         )
-        pixels, _ = await asyncio.gather(rendering, self._wait(self._spec.readout_s))
+        pixels, _ = await asyncio.gather(rendering, self._wait(max(self._spec.readout_s - tail_s, 0.0)))
         self._delivered += 1
         self._remember(self._delivered, field, settings.binning)
         return Image.from_camera(pixels, self._facts(settings, field, start))
@@ -210,7 +211,7 @@ class SimulatedCamera:
 
     def _facts(self, settings: CameraSettings, field: Field, start: _Start) -> FrameFacts:
         spec, setup = self._spec, self.world.setup
-        binning, roi, gain = settings.binning, _whole(self._spec, settings), settings.gain or 0.0
+        binning, roi, gain = settings.binning, whole(self._spec, settings), settings.gain or 0.0
         ra_deg = field.ra_deg % 360.0
         x, y = (
             (centre + 0.5) / binning - 0.5 - origin
@@ -219,6 +220,7 @@ class SimulatedCamera:
         cd = field.cd_deg_per_px * binning
         tel_ra_deg, tel_dec_deg = self.world.mechanics.said_deg(start.world_s)
         hour_angle = self.world.hour_angle_deg(start.world_s, ra_deg)
+        bayer = chip.bayer_pattern(spec, roi.x, roi.y) if binning == 1 else None
         return FrameFacts(
             start_utc=start.utc,
             exposure_s=settings.exposure_s,
@@ -243,6 +245,9 @@ class SimulatedCamera:
             ccd_temp_c=round(start.temp_c, 1),
             set_temp_c=settings.target_temp_c,
             cooler_power_percent=self._cooler_power_percent(),
+            bayer_pattern=bayer,
+            x_bayer_offset=None if bayer is None else 0,
+            y_bayer_offset=None if bayer is None else 0,
             row_order="BOTTOM-UP",
             readout_mode=f"RAW{settings.bits}",
             frame_seq=self._delivered,
@@ -317,72 +322,6 @@ class _Start:
     world_s: float
     loop_s: float
     temp_c: float
-
-
-def render(world: World, settings: CameraSettings, field: Field, temp_c: float, noise_key: np.uint64) -> chip.Pixels:
-    """The frame that the sensor delivers for a field: [y, x], uint8 or uint16, the ROI only."""
-    spec, sky_e_per_s = world.setup.sensor, world.sky_e_per_s_px
-    roi, binning, exposure_s = _whole(spec, settings), settings.binning, settings.exposure_s
-    x0, y0 = roi.x * binning, roi.y * binning
-    light = np.zeros((roi.height * binning, roi.width * binning), np.float32)
-    add_stars(
-        light,
-        x0,
-        y0,
-        field.x,
-        field.y,
-        field.flux_e_per_s * exposure_s,
-        field.path,
-        field.sigma_px,
-        world.setup.optics.halo_share,
-        world.setup.optics.halo_width,
-    )
-    warmth = chip.dark_factor(spec, temp_c)
-    hot_x, hot_y = world.hot.x - x0, world.hot.y - y0
-    inside = (hot_x >= 0) & (hot_x < light.shape[1]) & (hot_y >= 0) & (hot_y < light.shape[0])
-    light[hot_y[inside], hot_x[inside]] += world.hot.e_per_s[inside] * (exposure_s * warmth)
-    base_e = (sky_e_per_s + spec.dark_e_per_s * warmth) * exposure_s
-    gain = settings.gain or 0.0
-    noise_e, e_per_adc = chip.read_noise_e(spec, gain), chip.egain_e_per_adc(spec, gain)
-    bias_adc, adc_max = (settings.offset or 0.0) * spec.bias_adc_per_offset, 2**spec.adc_bits - 1
-    if spec.noise:
-        chances, values = background_table(base_e, noise_e, spec.full_well_e, e_per_adc, bias_adc, adc_max)
-        counts = np.empty(light.shape, np.uint16)
-        digitise(
-            light,
-            x0,
-            y0,
-            spec.width_px,
-            base_e,
-            noise_e,
-            spec.full_well_e,
-            e_per_adc,
-            bias_adc,
-            adc_max,
-            noise_key,
-            chances,
-            values,
-            NORMALS,
-            counts,
-        )
-    else:
-        expected = np.minimum(light + base_e, spec.full_well_e) / e_per_adc + bias_adc
-        counts = np.clip(expected, 0, adc_max).astype(np.uint16)
-    if settings.bits == 8:
-        return chip.bin_pixels((counts >> (spec.adc_bits - 8)).astype(np.uint8), binning)
-    counts <<= 16 - spec.adc_bits
-    return chip.bin_pixels(counts, binning)
-
-
-def warm_up(world: World) -> None:
-    """Have everything compiled that `render` needs."""
-    nowhere = replace(world.field(0.0, 0.0), x=NO_STARS.x, y=NO_STARS.y, flux_e_per_s=NO_STARS.flux_e_per_s)
-    render(world, CameraSettings(roi=Roi(0, 0, 1, 1)), nowhere, 0.0, np.uint64(0))
-
-
-def _whole(spec: SensorSpec, settings: CameraSettings) -> Roi:
-    """The ROI, or the whole detector as one; binned px."""
-    return settings.roi or Roi(0, 0, spec.width_px // settings.binning, spec.height_px // settings.binning)
 
 
 def _setting(asked: float | None, limits: tuple[float, float], now: float | None) -> float | None:

@@ -25,6 +25,9 @@ _quantiles = ndtri((np.arange(2**NORMAL_BITS) + 0.5) / 2**NORMAL_BITS)
 NORMALS = _quantiles / _quantiles.std() / math.sqrt(2)
 """Two entries drawn at random add up to a standard normal deviate."""
 
+LEAST_NORMAL = 12.0
+"""Variance (e-²) above which photon and read noise together are as good as normal, but for skewness."""
+
 LARGEST_EXACT_MEAN = 200.0
 """Electrons; above, the background's Poisson distribution is taken as a normal one."""
 
@@ -39,8 +42,7 @@ def add_stars(
     flux_e: Floats,
     path: Floats,
     sigma_px: float,
-    halo_share: float,
-    halo_width: float,
+    parts: Floats,
 ) -> None:
     """Add pixel-integrated stars to a frame, in place.
 
@@ -50,7 +52,8 @@ def add_stars(
     x, y : [n], detector px, where the stars are in the middle of the path
     flux_e : [n], electrons
     path : [m, 5], pieces of the field's motion: dx, dy (px), share of the time, variance along x and along y (px²)
-    sigma_px, halo_share, halo_width : a Gaussian, and the share of light in another one `halo_width` times as wide
+    sigma_px : of a star's core
+    parts : [k, 4], the Gaussians that make a star: share of the light, variance over the core's, dx, dy (px)
     """
     height, width = frame.shape
     faintest = 0.1  # electrons per px that are not worth drawing
@@ -58,13 +61,14 @@ def add_stars(
     along_x = np.empty(width, np.float32)
     along_y = np.empty(height + 1)
     for star in range(x.shape[0]):
-        for part in range(2):
-            light = flux_e[star] * (halo_share if part else 1.0 - halo_share)
-            variance = sigma_px**2 * (halo_width**2 if part else 1.0)
+        for part in range(parts.shape[0]):
+            light = flux_e[star] * parts[part, 0]
+            variance = sigma_px**2 * parts[part, 1]
             for piece in range(path.shape[0]):
                 amount = light * path[piece, 2]
                 sx, sy = math.sqrt(variance + path[piece, 3]), math.sqrt(variance + path[piece, 4])
-                cx, cy = x[star] + path[piece, 0] - x0, y[star] + path[piece, 1] - y0
+                cx = x[star] + path[piece, 0] + parts[part, 2] - x0
+                cy = y[star] + path[piece, 1] + parts[part, 3] - y0
                 peak = amount / (2 * math.pi * sx * sy)
                 reach = math.sqrt(max(2 * math.log(max(peak / faintest, 1e-300)), 4.0))
                 left, right = (
@@ -120,6 +124,71 @@ def digitise(
                 electrons = min(_poisson(base_e + frame[j, i], bits[i], normals), full_well_e)
                 electrons += read_noise_e * _normal(_mixed(bits[i]), normals)
                 counts[j, i] = min(max(math.floor(electrons / e_per_adc + bias_adc), 0), adc_max)
+
+
+@compiled
+def digitise_uneven(
+    frame: Electrons,
+    x0: int,
+    y0: int,
+    detector_width: int,
+    read_noise_e: float,
+    full_well_e: float,
+    e_per_adc: float,
+    rows_adc: Floats,
+    columns_adc: Floats,
+    adc_max: int,
+    key: np.uint64,
+    normals: Floats,
+    noisy: bool,
+    counts: Counts,
+) -> None:
+    """Like `digitise`, for a frame in which every pixel expects something else and rows and columns have a bias.
+
+    Where neither photons nor full well show their own shape, photon and read noise come from one normal deviate,
+    corrected for the sum's skewness (Cornish & Fisher 1938).
+    """
+    bits = np.empty(frame.shape[1], np.uint64)
+    variance_e = read_noise_e**2
+    for j in range(frame.shape[0]):
+        _random_row(key, np.uint64((y0 + j) * detector_width + x0), bits)
+        for i in range(frame.shape[1]):
+            mean = float(max(frame[j, i], np.float32(0.0)))
+            if not noisy:
+                electrons = min(mean, full_well_e)
+            elif mean + variance_e > LEAST_NORMAL and mean < 0.8 * full_well_e and read_noise_e > 0.7:
+                z = _normal(bits[i], normals)
+                total = mean + variance_e
+                electrons = mean + math.sqrt(total) * z + mean / total * (z * z - 1) / 6
+            else:
+                electrons = min(_poisson(mean, bits[i], normals), full_well_e)
+                electrons += read_noise_e * _normal(_mixed(bits[i]), normals)
+            counts[j, i] = min(max(math.floor(electrons / e_per_adc + rows_adc[j] + columns_adc[i]), 0), adc_max)
+
+
+@compiled
+def spill(frame: Electrons, full_well_e: float) -> None:
+    """Let what is beyond full well run along the column, half each way, until it finds room; in place."""
+    height, width = frame.shape
+    well = np.float32(full_well_e)
+    full = np.zeros(width, np.bool_)
+    for j in range(height):
+        for i in range(width):
+            full[i] |= frame[j, i] > well
+    over = np.empty(height, np.float32)
+    for i in range(width):
+        if not full[i]:
+            continue
+        for j in range(height):
+            over[j] = max(frame[j, i] - well, np.float32(0.0)) / 2
+            frame[j, i] = min(frame[j, i], well)
+        for way in range(2):
+            carried = np.float32(0.0)
+            for step in range(height):
+                j = step if way == 0 else height - 1 - step
+                taken = min(well - frame[j, i], carried)
+                frame[j, i] += taken
+                carried += over[j] - taken
 
 
 @compiled

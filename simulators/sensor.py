@@ -11,10 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .process import Floats
-from .setup import SensorSpec
+from .setup import OpticsSpec, SensorSpec
 from .streams import Subject, generator
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+
+
+Places = NDArray[np.int64]
+Points = tuple[Places, Places, Floats]
+"""x, y and electrons of single pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +32,133 @@ class HotPixels:
 
 
 def hot_pixels(spec: SensorSpec, seed: int) -> HotPixels:
-    """The sensor's hot pixels, rates log-normal."""
+    """The sensor's hot and warm pixels, rates log-normal."""
     random = generator(seed, Subject.PIXELS)
     size = spec.width_px * spec.height_px
-    n = round(spec.hot_share * size)
+    n, n_warm = round(spec.hot_share * size), round(spec.warm_share * size)
     where = np.sort(random.choice(size, n, replace=False))
     rates = spec.hot_median_e_per_s * random.lognormal(0.0, spec.hot_sigma, n)
+    warm = random.choice(size, n_warm, replace=False)
+    where = np.concatenate([where, warm])
+    rates = np.concatenate([rates, spec.hot_median_e_per_s / 100 * random.lognormal(0.0, spec.hot_sigma, n_warm)])
     return HotPixels(where % spec.width_px, where // spec.width_px, rates)
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What differs from pixel to pixel for ever; maps are [y, x] of the whole detector.
+
+    Attributes
+    ----------
+    even : bool
+        Nothing does but hot pixels, and nothing else needs `render.digitise_uneven`.
+    flat : float32 map or None
+        Light that arrives and is counted, relative: vignetting, dust, colour filters, the pixels' gains.
+    glow : float32 map or None
+        Of the amplifier, e-/s at `dark_temp_c`.
+    columns_adc : [x] array
+        Fixed offsets.
+    telegraph_x, telegraph_y : arrays
+        Pixels that jump between two levels.
+    """
+
+    even: bool
+    flat: NDArray[np.float32] | None
+    glow: NDArray[np.float32] | None
+    columns_adc: Floats
+    telegraph_x: NDArray[np.int64]
+    telegraph_y: NDArray[np.int64]
+
+
+def structure(spec: SensorSpec, optics: OpticsSpec, seed: int) -> Structure:
+    """The fixed pattern of a sensor behind a telescope."""
+    random = generator(seed, Subject.FLAT)
+    columns = spec.bias_columns_adc * random.standard_normal(spec.width_px)
+    size = spec.width_px * spec.height_px
+    jumping = random.choice(size, round(spec.telegraph_share * size), replace=False)
+    flat, glow = _flat(spec, optics, random), _glow(spec)
+    even = (
+        flat is None
+        and glow is None
+        and not any(
+            (
+                spec.bias_columns_adc,
+                spec.bias_slope_adc,
+                spec.row_noise_adc,
+                spec.telegraph_share,
+                spec.cosmic_rays_per_cm2_min,
+                spec.nonlinearity,
+                spec.blooming,
+            )
+        )
+    )
+    return Structure(even, flat, glow, columns, jumping % spec.width_px, jumping // spec.width_px)
+
+
+def _flat(spec: SensorSpec, optics: OpticsSpec, random: np.random.Generator) -> NDArray[np.float32] | None:
+    if not (optics.vignetting or optics.dust_spots or spec.prnu or spec.bayer_pattern):
+        return None
+    height, width = spec.height_px, spec.width_px
+    y, x = np.ogrid[:height, :width]
+    corner2 = ((width - 1) / 2) ** 2 + ((height - 1) / 2) ** 2
+    from_middle2 = (x - (width - 1) / 2) ** 2 + (y - (height - 1) / 2) ** 2
+    flat: NDArray[np.float32] = (1 - optics.vignetting * from_middle2 / corner2).astype(np.float32)
+    for _ in range(optics.dust_spots):
+        spot_x, spot_y = random.uniform(0, width), random.uniform(0, height)
+        radius, depth = random.uniform(8, 40), random.uniform(0.03, 0.15)
+        distance = np.hypot(x - spot_x, y - spot_y) / radius
+        ring = np.clip((1.1 - distance) / 0.2, 0, 1) * np.clip((distance - optics.obstruction + 0.1) / 0.2, 0, 1)
+        flat *= (1 - depth * ring).astype(np.float32)
+    if spec.prnu:
+        flat *= (1 + spec.prnu * random.standard_normal((height, width), np.float32)).astype(np.float32)
+    for place, colour in enumerate(spec.bayer_pattern):
+        flat[place // 2 :: 2, place % 2 :: 2] *= np.float32(spec.bayer_throughput["RGB".index(colour)])
+    return flat
+
+
+def _glow(spec: SensorSpec) -> NDArray[np.float32] | None:
+    if not spec.glow_e_per_s:
+        return None
+    y, x = np.ogrid[: spec.height_px, : spec.width_px]
+    distance = np.hypot(x - (spec.width_px - 1), y)
+    glow: NDArray[np.float32] = (spec.glow_e_per_s * np.exp(-distance / spec.glow_radius_px)).astype(np.float32)
+    return glow
+
+
+def frame_random(noise_key: np.uint64, subject: Subject) -> np.random.Generator:
+    """Random numbers of one frame for what is not a pixel's own noise."""
+    return generator(int(noise_key), subject)
+
+
+def telegraph(spec: SensorSpec, structure: Structure, random: np.random.Generator) -> Points:
+    """The telegraph pixels' electrons in one frame: on their upper level or not."""
+    up = random.random(len(structure.telegraph_x)) < 0.5
+    return structure.telegraph_x, structure.telegraph_y, np.where(up, spec.telegraph_e, 0.0)
+
+
+def cosmic_rays(spec: SensorSpec, exposure_s: float, random: np.random.Generator) -> Points:
+    """Tracks of charged particles: lengths and charges log-normal."""
+    area_cm2 = spec.width_px * spec.height_px * (spec.pixel_size_um * 1e-4) ** 2
+    tracks = []
+    for _ in range(int(random.poisson(spec.cosmic_rays_per_cm2_min * area_cm2 * exposure_s / 60))):
+        start_x, start_y = random.uniform(0, spec.width_px), random.uniform(0, spec.height_px)
+        angle, charge_e = random.uniform(0, np.pi), random.lognormal(6.0, 0.7) / 2
+        along = np.arange(0, random.lognormal(1.2, 0.8), 0.5)
+        tracks.append((start_x + along * np.cos(angle), start_y + along * np.sin(angle), np.full(len(along), charge_e)))
+    if not tracks:
+        nothing = np.empty(0, np.int64)
+        return nothing, nothing, np.empty(0)
+    x, y, e = (np.concatenate(column) for column in zip(*tracks, strict=True))
+    return np.floor(x).astype(np.int64), np.floor(y).astype(np.int64), e
+
+
+def row_offsets_adc(spec: SensorSpec, noise_key: np.uint64) -> Floats:
+    """Each row's offset in one frame: the fixed slope, and banding."""
+    slope = spec.bias_slope_adc * np.linspace(0, 1, spec.height_px)
+    if not spec.row_noise_adc:
+        return slope
+    noise: Floats = slope + spec.row_noise_adc * frame_random(noise_key, Subject.ROWS).standard_normal(spec.height_px)
+    return noise
 
 
 def dark_factor(spec: SensorSpec, temp_c: float) -> float:
@@ -59,7 +184,15 @@ def stored_adu_per_adc(spec: SensorSpec, bits: int) -> float:
 def egain_e_per_adu(spec: SensorSpec, gain: float, binning: int, bits: int) -> float:
     """Electrons of a (binned) pixel per stored ADU; binning means in 16 bits and sums in 8, as ZWO's SDK does."""
     per_adu = egain_e_per_adc(spec, gain) / stored_adu_per_adc(spec, bits)
-    return per_adu * binning**2 if bits == 16 else per_adu
+    return per_adu * binning**2 if bits == 16 and not spec.bins_sum else per_adu
+
+
+def bayer_pattern(spec: SensorSpec, x0: int, y0: int) -> str | None:
+    """The pattern as a frame has it whose first pixel is this one of the detector; None for monochrome."""
+    if not spec.bayer_pattern:
+        return None
+    rows = [spec.bayer_pattern[:2], spec.bayer_pattern[2:]]
+    return "".join(rows[(y0 + j) % 2][(x0 + i) % 2] for j in (0, 1) for i in (0, 1))
 
 
 def data_max_adu(spec: SensorSpec, bits: int) -> float:
@@ -67,12 +200,14 @@ def data_max_adu(spec: SensorSpec, bits: int) -> float:
     return float((2**spec.adc_bits - 1) * 2 ** (16 - spec.adc_bits)) if bits == 16 else 255.0
 
 
-def bin_pixels(frame: Pixels, binning: int) -> Pixels:
-    """Bin a frame whose sides are multiples of the binning: the mean of uint16, the clipped sum of uint8."""
+def bin_pixels(frame: Pixels, binning: int, sums: bool = False) -> Pixels:
+    """Bin a frame whose sides are multiples of the binning: the mean of uint16 or its clipped sum, that of uint8."""
     if binning == 1:
         return frame
     height, width = frame.shape[0] // binning, frame.shape[1] // binning
     total: NDArray[np.uint32] = frame.reshape(height, binning, width, binning).sum(axis=(1, 3), dtype=np.uint32)
     if frame.dtype == np.uint8:
         return np.minimum(total, 255).astype(np.uint8)
+    if sums:
+        return np.minimum(total, 65535).astype(np.uint16)
     return (total // binning**2).astype(np.uint16)

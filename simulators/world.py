@@ -26,7 +26,7 @@ from .mechanics import SIDEREAL_ARCSEC_PER_S, Mechanics
 from .pointing import SlowError, airmass_of, hour_angle_deg, slow_error
 from .process import Floats
 from .scenario import DEFAULT, Scenario, load_scenario
-from .sensor import HotPixels, hot_pixels
+from .sensor import HotPixels, Structure, hot_pixels, structure
 from .setup import Setup
 from .sky import Sky, tangent_plane_arcsec
 from .streams import Subject, generator
@@ -47,6 +47,8 @@ class Field:
         The stars, in the middle of the path.
     path : [m, 5] array
         Pieces of the motion, as `render.add_stars` takes them.
+    trails : [k, 5] array
+        Satellites: from x, y to x, y, electrons on the way.
     sigma_px : float
         Of a star's core.
     cd_deg_per_px : [2, 2] array
@@ -61,6 +63,7 @@ class Field:
     y: Floats
     flux_e_per_s: Floats
     path: Floats
+    trails: Floats
     sigma_px: float
     cd_deg_per_px: Floats
     ra_deg: float
@@ -110,6 +113,7 @@ class World:
         motion = recording if recording is not None else Disturbance(setup.mount, seed)
         self.mechanics = Mechanics(setup.mount, motion, seed, setup.ra_deg, setup.dec_deg)
         self.hot: HotPixels = hot_pixels(sensor, seed)
+        self.structure: Structure = structure(sensor, telescope, seed)
         self.scale_arcsec_per_px = optics.scale_arcsec_per_px(telescope, sensor.pixel_size_um)
         self.cd_deg_per_px = optics.cd_deg_per_px(telescope, sensor.pixel_size_um)
         self.sigma_px = self._sigma_px(1.0)
@@ -180,6 +184,9 @@ class World:
             if self.high_tilt.variance_arcsec2:
                 apart_x, apart_y = self.high_tilt.mean(x * scale, y * scale, start_s, end_s)
                 x, y = x + apart_x * shaken / scale, y + apart_y * shaken / scale
+            if self.setup.sensor.line_time_s:
+                rows, right, up = self._rolled(start_s, end_s, px_per_deg, cos_dec, shaken)
+                x, y = x + np.interp(y, rows, right), y + np.interp(y, rows, up)
             flux = flux * self._transmission(times, mass)
             if air.scintillation:
                 sigma = scintillation_sigma(self.aperture_m, mass, self.setup.site.elev_m, TWINKLE_S)
@@ -189,6 +196,7 @@ class World:
             y=y,
             flux_e_per_s=flux,
             path=pieces(dx, dy, sigma_px),
+            trails=self._trails(start_s, end_s),
             sigma_px=sigma_px,
             cd_deg_per_px=cd,
             ra_deg=mean_ra,
@@ -196,6 +204,49 @@ class World:
             ra_arcsec=error_ra * cos_dec,
             dec_arcsec=error_dec,
         )
+
+    def _rolled(
+        self, start_s: float, end_s: float, px_per_deg: Floats, cos_dec: float, shaken: float
+    ) -> tuple[Floats, Floats, Floats]:
+        """How far the field is displaced in later rows than the first by a rolling shutter: rows, dx, dy (px)."""
+        sensor = self.setup.sensor
+        rows = np.linspace(0, sensor.height_px, 9)
+        lags = rows * sensor.line_time_s
+
+        def places(times: Floats) -> Floats:
+            ra, dec, _ = self._pointing_arcsec(times)
+            tilt = np.array(self.tilt.at(times)) * (shaken / self.scale_arcsec_per_px)
+            away: Floats = tilt - px_per_deg @ np.array([ra * cos_dec, dec]) / 3600
+            return away
+
+        # a window that is moved on gains what comes after its end and loses what came after its start
+        gained = places(end_s + lags) - places(start_s + lags)
+        areas = np.diff(lags) * (gained[:, 1:] + gained[:, :-1]) / 2
+        moved = np.concatenate([np.zeros((2, 1)), np.cumsum(areas, axis=1)], axis=1) / max(end_s - start_s, 1e-6)
+        return rows, moved[0], moved[1]
+
+    def _trails(self, start_s: float, end_s: float) -> Floats:
+        """Satellites that cross the field between two instants, as `Field.trails`."""
+        sensor = self.setup.sensor
+        if sensor.satellites_per_hour == 0:
+            return np.empty((0, 5))
+        half_px = math.hypot(sensor.width_px, sensor.height_px) / 2 + 50
+        trails = []
+        for hour in range(max(0, math.floor((start_s - 120) / 3600)), math.floor((end_s + 120) / 3600) + 1):
+            random = generator(self.seed, Subject.HITS, hour)
+            for _ in range(int(random.poisson(sensor.satellites_per_hour))):
+                middle_s, angle = 3600 * (hour + random.random()), random.uniform(0, 2 * math.pi)
+                aside_px = random.uniform(-0.7, 0.7) * half_px
+                px_per_s = random.lognormal(math.log(1500), 0.5) / self.scale_arcsec_per_px
+                e_per_s = self.zero_mag_e_per_s * 10 ** (-0.4 * random.uniform(3, 8))
+                first = max(start_s - middle_s, -half_px / px_per_s)
+                last = min(end_s - middle_s, half_px / px_per_s)
+                if first < last:
+                    along = np.array([math.cos(angle), math.sin(angle)])
+                    closest = np.array(self.centre_px) + aside_px * np.array([-along[1], along[0]])
+                    begin, end = closest + along * px_per_s * first, closest + along * px_per_s * last
+                    trails.append([*begin, *end, e_per_s * (last - first)])
+        return np.array(trails).reshape(-1, 5)
 
     def _pointing_arcsec(self, times: Floats) -> tuple[Floats, Floats, float]:
         """True pointing at ascending times, and the camera's mean rotation against the beginning, radians."""

@@ -16,7 +16,7 @@ import numpy as np
 from acquisition.camera import CameraSettings, FrameTruth, Roi
 from acquisition.images import Image
 from acquisition.mount import Direction
-from simulators.camera import render, warm_up
+from simulators.frame import render, warm_up
 from simulators.streams import Subject, key
 from simulators.world import Field, World
 

@@ -16,7 +16,8 @@ ONE_PIECE = np.array([[0.0, 0.0, 1.0, 0.0, 0.0]])
 
 def star(x, y, flux_e=1e5, sigma_px=1.0, path=ONE_PIECE, shape=(48, 64), x0=0, y0=0, halo_share=0.0):
     frame = np.zeros(shape, np.float32)
-    add_stars(frame, x0, y0, np.array([x]), np.array([y]), np.array([flux_e]), path, sigma_px, halo_share, 2.5)
+    parts = np.array([[1 - halo_share, 1.0, 0.0, 0.0], [halo_share, 2.5**2, 0.0, 0.0]])
+    add_stars(frame, x0, y0, np.array([x]), np.array([y]), np.array([flux_e]), path, sigma_px, parts)
     return frame
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .compiled import compiled
 
 BLOCK_PX = 128
-SAMPLES = 160  # per block: the level is then good to 0.1 of the noise
+SAMPLES = 128  # per block: the level is then good to 0.1 of the noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,29 +117,30 @@ def _measure(
     height, width = frame.shape
     by, bx = level.shape
     masked = bad.size > 0
-    sample = np.empty((by * bx, 2 * SAMPLES + 64), np.float32)
-    where = np.empty((by * bx, 2 * SAMPLES + 64, 2), np.int32)
-    count = np.zeros(by * bx, np.int64)
-    scratch = np.empty(2 * SAMPLES + 64, np.float32)
-    # first the levels; then the noise about the interpolated level, so that a slope is not taken for noise
+    most = 2 * SAMPLES + 64
+    sample, count = np.empty((by * bx, most), np.float32), np.zeros(by * bx, np.int64)
+    along, across = np.empty((by * bx, most), np.float32), np.empty((by * bx, most), np.float32)
+    scratch = np.empty(most, np.float32)
+    # first the levels; then the noise about the sloping level, so that a slope is not taken for noise
     total, filled = 0.0, 0
     for j in range(by):
         for i in range(bx):
             top, bottom = j * height // by, (j + 1) * height // by
             left, right = i * width // bx, (i + 1) * width // bx
-            area = (bottom - top) * (right - left)
-            step = max(1, int(np.sqrt(area / SAMPLES)))
-            n, b = 0, j * bx + i
+            step = max(1, int(np.sqrt((bottom - top) * (right - left) / SAMPLES)))
+            middle_x, middle_y = 0.5 * (left + right - 1), 0.5 * (top + bottom - 1)
+            n, b, dither = 0, j * bx + i, 0.5
             y, row = top + step // 2, 0
             while y < bottom:
                 x = left + (row * 5 + step // 2) % step  # rows are staggered, so that no column pattern is favoured
-                while x < right and n < scratch.size:
+                while x < right and n < most:
                     value = np.float32(frame[y, x])
                     if np.isfinite(value) and not (masked and bad[y, x] != 0):
                         # integers are spread over their step, so that quantiles are not quantised
-                        value += np.float32(unit * ((n * 0.6180339887) % 1.0 - 0.5))
+                        value += np.float32(unit * (dither - 0.5))
+                        dither += 0.6180339887 if dither < 0.3819660113 else -0.3819660113
                         sample[b, n] = scratch[n] = value
-                        where[b, n, 0], where[b, n, 1] = x, y
+                        along[b, n], across[b, n] = x - middle_x, y - middle_y
                         n += 1
                     x += step
                 y += step
@@ -153,23 +154,23 @@ def _measure(
         for i in range(bx):
             if count[j * bx + i] == 0:
                 level[j, i] = total / filled if filled > 0 else 0.0
-    worst, filled = 0.0, 0
+    total, filled = 0.0, 0
     for j in range(by):
         for i in range(bx):
             b = j * bx + i
             n = count[b]
+            i0, i1, j0, j1 = max(i - 1, 0), min(i + 1, bx - 1), max(j - 1, 0), min(j + 1, by - 1)
+            slope_x = (level[j, i1] - level[j, i0]) / (max(i1 - i0, 1) * width / bx)
+            slope_y = (level[j1, i] - level[j0, i]) / (max(j1 - j0, 1) * height / by)
             for k in range(n):
-                x, y = where[b, k, 0], where[b, k, 1]
-                scratch[k] = sample[b, k] - interpolate(level, height, width, x, y)
-            sigma = np.nan
+                scratch[k] = sample[b, k] - level[j, i] - slope_x * along[b, k] - slope_y * across[b, k]
+            noise[j, i] = np.nan
             if n > 0:
-                sigma = quantile(scratch, n, 0.5) - quantile(scratch, n, 0.158655)
                 floor = 0.2887 * unit if unit > 0 else 1e-6 * max(1.0, abs(level[j, i]))
-                sigma = max(sigma, floor)
-                worst += sigma
+                noise[j, i] = max(-quantile(scratch, n, 0.158655), floor)
+                total += noise[j, i]
                 filled += 1
-            noise[j, i] = sigma
     for j in range(by):
         for i in range(bx):
             if not np.isfinite(noise[j, i]):
-                noise[j, i] = worst / filled if filled > 0 else 1.0
+                noise[j, i] = total / filled if filled > 0 else 1.0

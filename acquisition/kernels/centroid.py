@@ -33,7 +33,7 @@ COLUMNS = 17
 # values of STATUS
 OK, NEAR_EDGE, NO_STAR, MOVED, BAD_PIXELS, SATURATED = range(6)
 
-_SQRT2 = math.sqrt(2.0)
+_SQRT_HALF = math.sqrt(0.5)
 _PDF = 1.0 / math.sqrt(2.0 * math.pi)
 RING = 3  # px, thickness of the ring about the window in which the sky is measured
 
@@ -145,6 +145,16 @@ def sky_around(patch: Patch, x0: int, y0: int, half: int, sky: Array, scratch: N
 
 
 @compiled
+def _edge(t: float) -> tuple[float, float]:
+    """Normal distribution: integral from 0 to t, and density. Abramowitz & Stegun 7.1.26, good to 1e-7."""
+    bell = math.exp(-0.5 * t * t)
+    u = 1.0 / (1.0 + 0.3275911 * abs(t) * _SQRT_HALF)
+    tail = u * (0.254829592 + u * (-0.284496736 + u * (1.421413741 + u * (-1.453152027 + u * 1.061405429)))) * bell
+    half = 0.5 - 0.5 * tail
+    return (half if t >= 0.0 else -half), _PDF * bell
+
+
+@compiled
 def _profile(centre: float, first: int, n: int, fwhm: float, scales: Array, out: Array) -> None:
     """Pixel-integrated Gaussians along one axis: value, derivative by the centre, derivative by ln FWHM.
 
@@ -153,10 +163,10 @@ def _profile(centre: float, first: int, n: int, fwhm: float, scales: Array, out:
     for k in range(scales.size):
         inverse = 1.0 / (fwhm * scales[k])
         t = (first - 0.5 - centre) * inverse
-        cdf, pdf = 0.5 * math.erf(t / _SQRT2), _PDF * math.exp(-0.5 * t * t)
+        cdf, pdf = _edge(t)
         for i in range(n):
             t1 = t + inverse
-            cdf1, pdf1 = 0.5 * math.erf(t1 / _SQRT2), _PDF * math.exp(-0.5 * t1 * t1)
+            cdf1, pdf1 = _edge(t1)
             out[k, 0, i] = cdf1 - cdf
             out[k, 1, i] = (pdf - pdf1) * inverse
             out[k, 2, i] = t * pdf - t1 * pdf1
@@ -188,6 +198,82 @@ def _solve(matrix: Array, right: Array, n: int, solution: Array) -> bool:
             total -= matrix[k, i] * solution[k]
         solution[i] = total / matrix[i, i]
     return True
+
+
+@vectorised
+def _model_row(px: Array, py: Array, weights: Array, j: int, nx: int, free_width: bool, terms: Array) -> None:
+    """One row of the profile and its derivatives: by x, by y, value, (1), by ln of both widths."""
+    start = j * nx
+    dx, dy, p = terms[0, start : start + nx], terms[1, start : start + nx], terms[2, start : start + nx]
+    one = terms[3, start : start + nx]
+    lx, ly = terms[4, start : start + nx], terms[5, start : start + nx]
+    for i in range(nx):
+        dx[i] = dy[i] = p[i] = lx[i] = ly[i] = 0.0
+        one[i] = 1.0
+    for k in range(weights.size):
+        a, da, la = px[k, 0], px[k, 1], px[k, 2]
+        w = weights[k]
+        b, db, lb = w * py[k, 0, j], w * py[k, 1, j], w * py[k, 2, j]
+        for i in range(nx):
+            p[i] += a[i] * b
+            dx[i] += da[i] * b
+            dy[i] += a[i] * db
+        if free_width:
+            for i in range(nx):
+                lx[i] += la[i] * b
+                ly[i] += a[i] * lb
+
+
+@vectorised
+def _weigh(
+    value: Array,
+    use: NDArray[np.uint8],
+    terms: Array,
+    flux: float,
+    base: float,
+    noise2: float,
+    adu_per_e: float,
+    clip: bool,
+    weight: Array,
+    residual: Array,
+) -> tuple[int, float]:
+    """Residuals and inverse variances (0 for pixels that are not used); the number used, and chi squared.
+
+    What noise and even a wrong profile could not explain is left out: a defect, a cosmic hit, a neighbour's core.
+    """
+    p, values, usable = terms[2], value.ravel(), use.ravel()
+    limit = 36.0 if clip else 1e30
+    n, chi2 = 0, 0.0
+    for i in range(p.size):
+        variance = noise2 + adu_per_e * flux * p[i]
+        r = values[i] - flux * p[i] - base
+        model_error = 0.9 * flux * p[i]
+        good = (usable[i] != 0) & (r * r <= limit * variance + model_error * model_error)
+        w = 1.0 / variance if good else 0.0
+        weight[i], residual[i] = w, r if good else 0.0
+        n += good
+        chi2 += w * residual[i] * residual[i]
+    return n, chi2
+
+
+@vectorised
+def _normal_equations(
+    terms: Array, weight: Array, residual: Array, flux: float, n_par: int, matrix: Array, rhs: Array
+) -> None:
+    """Lower triangle of the normal matrix, and the right side."""
+    for m in range(n_par):
+        a = terms[m]
+        scale_m = 1.0 if m == 2 or m == 3 else flux
+        total = 0.0
+        for i in range(a.size):
+            total += a[i] * weight[i] * residual[i]
+        rhs[m] = total * scale_m
+        for q in range(m + 1):
+            b = terms[q]
+            total = 0.0
+            for i in range(a.size):
+                total += a[i] * b[i] * weight[i]
+            matrix[m, q] = total * scale_m * (1.0 if q == 2 or q == 3 else flux)
 
 
 @compiled
@@ -253,7 +339,7 @@ def fit_star(
     nx, ny = right - left + 1, bottom - top + 1
     value = np.empty((ny, nx))
     use = np.empty((ny, nx), np.uint8)
-    peak, clipped, defects = -np.inf, 0, 0
+    peak, clipped, defects, n_good = -np.inf, 0, 0, 0
     for j in range(ny):
         for i in range(nx):
             raw = float(patch[top + j, left + i])
@@ -269,13 +355,14 @@ def fit_star(
             elif abs(left + i - cx) <= 1 and abs(top + j - cy) <= 1:
                 defects += 1
             use[j, i] = good
+            n_good += good
     out[PEAK], out[CLIPPED], out[NOISE], out[DEFECTS] = peak, clipped, math.sqrt(noise2), defects
 
     k_max = scales.size
     px, py = np.empty((k_max, 3, nx)), np.empty((k_max, 3, ny))
     matrix, rhs, step = np.empty((6, 6)), np.empty(6), np.empty(6)
     keep = np.empty((6, 6))
-    jac = np.empty(6)
+    terms, weight, residual = np.zeros((6, nx * ny)), np.zeros(nx * ny), np.zeros(nx * ny)
     x, y, flux, base = x0, y0, 0.0, 0.0
     n_par = 6 if free_width else 4
     started = False
@@ -307,44 +394,11 @@ def fit_star(
             started = True
             if not flux > 0.0:
                 return NO_STAR
-        for m in range(n_par):
-            rhs[m] = 0.0
-            for q in range(m + 1):
-                matrix[m, q] = 0.0
-        chi2, n_used, rejected = 0.0, 0, 0
         for j in range(ny):
-            for i in range(nx):
-                if use[j, i] == 0:
-                    continue
-                p = dx = dy = lx = ly = 0.0
-                for k in range(k_max):
-                    w = weights[k]
-                    a, b = w * px[k, 0, i], py[k, 0, j]
-                    p += a * b
-                    dx += w * px[k, 1, i] * b
-                    dy += a * py[k, 1, j]
-                    if free_width:
-                        lx += w * px[k, 2, i] * b
-                        ly += a * py[k, 2, j]
-                variance = noise2 + adu_per_e * flux * p
-                residual = value[j, i] - flux * p - base
-                if iteration >= 2:
-                    # a defect, a cosmic hit, a neighbour's core: beyond noise and what a wrong profile could explain
-                    model_error = 0.3 * flux * p
-                    if residual * residual > 36.0 * variance + 9.0 * model_error * model_error:
-                        rejected += 1
-                        continue
-                weight = 1.0 / variance
-                jac[0], jac[1], jac[2], jac[3] = flux * dx, flux * dy, p, 1.0
-                if free_width:
-                    jac[4], jac[5] = flux * lx, flux * ly
-                for m in range(n_par):
-                    g = jac[m] * weight
-                    rhs[m] += g * residual
-                    for q in range(m + 1):
-                        matrix[m, q] += g * jac[q]
-                chi2 += residual * residual * weight
-                n_used += 1
+            _model_row(px, py, weights, j, nx, free_width, terms)
+        n_used, chi2 = _weigh(value, use, terms, flux, base, noise2, adu_per_e, iteration >= 2, weight, residual)
+        rejected = n_good - n_used
+        _normal_equations(terms, weight, residual, flux, n_par, matrix, rhs)
         if n_used < n_par + 6:
             out[STATUS] = BAD_PIXELS
             return BAD_PIXELS
@@ -372,7 +426,7 @@ def fit_star(
             return MOVED
         width_still = not free_width or abs(step[4]) + abs(step[5]) < 3e-3
         scale = math.sqrt(1.0 / keep[0, 0]) + math.sqrt(1.0 / keep[1, 1])
-        if iteration >= 3 and width_still and move < max(1e-4, 0.005 * scale):
+        if iteration >= 2 and width_still and move < max(1e-4, 0.005 * scale):
             break
     # covariance of position, flux and base; widths do not correlate with the position
     out[X], out[Y], out[FLUX], out[SKY] = x, y, flux, base + sky[0]
@@ -430,7 +484,7 @@ def fit_stars(
 def half_flux_diameter(value: Array, use: NDArray[np.uint8], base: float, x: float, y: float, flux: float) -> float:
     """Diameter about (x, y) that holds half of the window's flux, px; 0 when there is none.
 
-    Half-pixel steps of radius, each pixel split in 3 x 3, so that narrow stars come out right.
+    Half-pixel steps of radius; near the centre each pixel is split in 3 x 3, so that narrow stars come out right.
     """
     ny, nx = value.shape
     steps = 2 * max(nx, ny)
@@ -440,6 +494,11 @@ def half_flux_diameter(value: Array, use: NDArray[np.uint8], base: float, x: flo
         for i in range(nx):
             if use[j, i] != 0:
                 amount = (value[j, i] - base) / 9.0
+                if (i - x) ** 2 + (j - y) ** 2 > 25.0:
+                    r = math.sqrt((i - x) ** 2 + (j - y) ** 2)
+                    if r < limit:
+                        growth[min(int(2.0 * r), steps - 1)] += 9.0 * amount
+                    continue
                 for b in range(-1, 2):
                     for a in range(-1, 2):
                         r = math.sqrt((i + a / 3.0 - x) ** 2 + (j + b / 3.0 - y) ** 2)

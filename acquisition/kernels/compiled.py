@@ -16,6 +16,6 @@ def compiled(function: F) -> F:
 
 
 def vectorised(function: F) -> F:
-    """Like `compiled`, for sums: they may be reordered to use SIMD (NaN keep their meaning)."""
+    """Like `compiled`, for long plain loops: sums may be reordered to use SIMD (NaN keep their meaning)."""
     reorder = {"reassoc", "contract", "nsz"}
     return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=reorder)(function))

@@ -16,6 +16,7 @@ FloatArray = NDArray[np.float64]
 
 _BIN_S = 6.0
 _HARMONICS = 6
+_TURNS = 1.3  # that a series must cover before a period is believed
 _SHORTEST_S, _LONGEST_S = 120.0, 1200.0
 
 
@@ -40,7 +41,7 @@ def search_period(t_s: FloatArray, z: FloatArray, near_s: float | None = None) -
     t = np.bincount(cells, t_s - t_s[0])[filled] / counts[filled]
     y = np.bincount(cells, z)[filled] / counts[filled]
     duration_s = float(t[-1] - t[0]) if len(t) else 0.0
-    longest_s = min(duration_s / 1.3, _LONGEST_S)
+    longest_s = min(duration_s / _TURNS, _LONGEST_S)
     step = 1 / (8 * duration_s) if duration_s > 0 else 1.0
     if near_s is not None:
         frequencies = 1 / near_s + step * np.arange(-1, 1.01, 0.1)

@@ -18,7 +18,15 @@ from .zfilter import ZFilter
 LAWS: dict[str, type[Law[Any]]] = {
     law.name: law
     for law in (
-        Predictive, BacklashAware, Hysteresis, Identity, Lowpass, Lowpass2, PredictivePec, ResistSwitch, ZFilter,
+        Predictive,
+        BacklashAware,
+        Hysteresis,
+        Identity,
+        Lowpass,
+        Lowpass2,
+        PredictivePec,
+        ResistSwitch,
+        ZFilter,
     )
 }
 """Every law by the name it has in config files."""

@@ -27,7 +27,11 @@ _TREND_WALKS = np.array(
 _PERIODIC_WALKS = np.array([(1e-3, 1e-7), (0.01, 1e-6), (0.05, 1e-5), (0.2, 1e-4), (1, 1e-4)])
 _HARMONICS = (8, 30)
 _MEMORY = 200.0
-_SEARCH_EVERY_S, _SCAN_EVERY_S = 90.0, 600.0
+_SEARCH_EVERY_S, _SEARCHES = 20.0, 20  # a search at the earliest after 20 s, or 1/20 of the time so far
+_SCAN_EVERY_S = 600.0
+_NOTICEABLE = 0.03  # change of the worm's phase over the history, rad
+_REFINED_HARMONICS = 20
+_REFINED_WALKS = _PERIODIC_WALKS[1:4]
 _WORK_TAKES_S = 4.0
 _REPLAY_FRAMES = 4000
 _LINE_FRAMES = 1500
@@ -56,7 +60,6 @@ class Refit:
     worm: Worm | None
     banks: tuple[Bank, ...] | None
     frames: int
-    scan: bool
     anew: bool
 
 
@@ -218,7 +221,7 @@ def _predict(state: PredictiveState, t_s: float) -> tuple[float, float]:
 
 
 def _with_work(state: PredictiveState, t_s: float) -> PredictiveState:
-    if state.work is not None or t_s - state.searched_s < _SEARCH_EVERY_S:
+    if state.work is not None or t_s - state.searched_s < max(_SEARCH_EVERY_S, t_s / _SEARCHES):
         return state
     scan = state.worm is None or t_s - state.scanned_s >= _SCAN_EVERY_S
     rows, worm, built = state.history.rows, state.worm, len(state.banks) > 1
@@ -235,10 +238,11 @@ def _search(rows: FloatArray, worm: Worm | None, built: bool, scan: bool) -> Ref
     duration_s = float(t_s[-1] - t_s[0])
     period_s = search_period(t_s, z, None if scan or worm is None else worm.period_s)
     if period_s is None:
-        return Refit(worm, None, len(rows), scan, False)
+        return Refit(worm, None, len(rows), False)
+    period_s = _likeliest_period(recent, period_s)
     old = worm.period_s if worm is not None else None
     lines = worm.lines_hz if worm is not None else ()
-    changed = old is None or 2 * np.pi * abs(period_s - old) * duration_s / old**2 > 0.03
+    changed = old is None or 2 * np.pi * abs(period_s - old) * duration_s / old**2 > _NOTICEABLE
     anew = old is None or abs(period_s / old - 1) > 0.01
     if not changed and old is not None:
         period_s = old
@@ -251,26 +255,43 @@ def _search(rows: FloatArray, worm: Worm | None, built: bool, scan: bool) -> Ref
         lines = (*lines, added)
     found = Worm(period_s, lines)
     if duration_s < 0.9 * period_s or not (changed or added or not built):
-        return Refit(found, None, len(rows), scan, False)
-    return Refit(found, periodic_banks(recent, found), len(rows), scan, anew or added is not None)
+        return Refit(found, None, len(rows), False)
+    banks = tuple(_periodic_bank(recent, found, harmonics, _PERIODIC_WALKS) for harmonics in _HARMONICS)
+    return Refit(found, banks, len(rows), anew or added is not None)
 
 
-def periodic_banks(rows: FloatArray, worm: Worm) -> tuple[Bank, ...]:
+def _likeliest_period(rows: FloatArray, period_s: float) -> float:
+    """The period near the given one with which periodic filters expect the history best."""
+    step = period_s**2 / (12 * np.pi * (rows[-1, 0] - rows[0, 0]))  # half a radian of the third harmonic
+    for _ in range(2):
+        periods = period_s + step * np.arange(-2, 3)
+        scores = np.array([_log_likelihood(rows, period) for period in periods])
+        i = int(np.clip(np.argmax(scores), 1, 3))
+        below, here, above = scores[i - 1 : i + 2]
+        curvature = below - 2 * here + above
+        shift = 0.5 * (below - above) / curvature if curvature < 0 else 0.0
+        period_s, step = float(periods[i] + np.clip(shift, -1, 1) * step), step / 4
+    return period_s
+
+
+def _log_likelihood(rows: FloatArray, period_s: float) -> float:
+    bank = _periodic_bank(rows, Worm(period_s), _REFINED_HARMONICS, _REFINED_WALKS, 1e9)
+    return float(bank.score.max())
+
+
+def _periodic_bank(rows: FloatArray, worm: Worm, harmonics: int, walks: FloatArray, memory: float = _MEMORY) -> Bank:
     """Periodic filters that have seen the history."""
     from acquisition.kernels.kalman_bank import new_bank, replay
 
     t_s, exposure_s, z, weight = (np.ascontiguousarray(column) for column in rows[:, :4].T)
     trend = np.polynomial.Polynomial.fit(t_s, z, 1)
     amplitude = max(0.3, 0.35 * float(np.ptp(z - trend(t_s))))
-    banks = []
-    for harmonics in _HARMONICS:
-        h = np.arange(1, harmonics + 1)
-        omega = 2 * np.pi * np.concatenate([h / worm.period_s, worm.lines_hz])
-        prior = np.concatenate([amplitude**2 / h**2.4, np.full(len(worm.lines_hz), (0.1 * amplitude) ** 2)])
-        bank = new_bank(_PERIODIC_WALKS, float(z[0]), 0.05, omega, prior, 0.02 * prior / 2500)
-        replay(bank, t_s, exposure_s, z, weight, _MEMORY)
-        banks.append(bank)
-    return tuple(banks)
+    h = np.arange(1, harmonics + 1)
+    omega = 2 * np.pi * np.concatenate([h / worm.period_s, worm.lines_hz])
+    prior = np.concatenate([amplitude**2 / h**2.4, np.full(len(worm.lines_hz), (0.1 * amplitude) ** 2)])
+    bank = new_bank(walks, float(z[0]), 0.05, omega, prior, 0.02 * prior / 2500)
+    replay(bank, t_s, exposure_s, z, weight, memory)
+    return bank
 
 
 def _refitted(state: PredictiveState, refit: Refit) -> PredictiveState:

@@ -126,7 +126,10 @@ class DeviceThread:
             if call.withdraw():
                 answer.cancel()
             raise
-        return answer.result()
+        try:
+            return answer.result()
+        finally:
+            del answer, call  # as in `_Call.run`: an error's traceback holds this frame
 
     def _miss(self, call: _Call[Any], deadline_s: float) -> None:
         """On the loop, at a call's deadline."""
@@ -204,6 +207,10 @@ class _Call(Generic[T]):
         # When the loop is closed, nobody waits any more.
         with contextlib.suppress(RuntimeError):
             self.answer.get_loop().call_soon_threadsafe(self.deliver, result, error)
+        # An error's traceback holds this frame: in a circle, the arguments (a frame's buffer) would live on until the
+        # collector finds them.
+        error = None
+        del self
 
     def deliver(self, result: T | None, error: DeviceError | None) -> None:
         """On the loop: end the wait, unless it has ended."""

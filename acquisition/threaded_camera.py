@@ -288,7 +288,10 @@ class ThreadedCamera:
             try:
                 return await self._snap(job, frame)
             except (ExposureFailed, DeviceTimeout) as error:
-                await self._mend(job, error, remedy)
+                if self._thread.gone:
+                    raise
+                problem = str(error)
+            await self._mend(job, problem, remedy)
         return await self._snap(job, frame)
 
     async def _next_until_it_works(self, job: _Job, pool: FramePool, video: _Video) -> Image:
@@ -296,18 +299,18 @@ class ThreadedCamera:
             try:
                 return await self._next(job, pool, video)
             except DeviceTimeout as error:
-                await self._stop(job)
-                await self._mend(job, error, remedy)
-                video.restarted(await self._call(job, self._start_video, _clock(), deadline_s=self._deadlines.call_s))
+                if self._thread.gone:
+                    raise
+                problem = str(error)
+            await self._stop(job)
+            await self._mend(job, problem, remedy)
+            video.restarted(await self._call(job, self._start_video, _clock(), deadline_s=self._deadlines.call_s))
         return await self._next(job, pool, video)
 
-    async def _mend(self, job: _Job, error: DeviceError, remedy: Callable[[], None]) -> None:
-        """Apply a remedy, or raise on when the device is gone."""
-        if self._thread.gone:
-            raise error
+    async def _mend(self, job: _Job, problem: str, remedy: Callable[[], None]) -> None:
+        """Count what was lost and apply a remedy."""
         self._n_dropped += 1
-        # As text: a kept log record would keep the error, its traceback, and so the frame's buffer.
-        log.warning("%s; trying again after: %s", str(error), remedy.__name__.replace("_", " "))
+        log.warning("%s; trying again after: %s", problem, remedy.__name__.replace("_", " "))
         await self._call(job, remedy, deadline_s=self._deadlines.open_s)
 
     async def _snap(self, job: _Job, frame: NDArray[Any]) -> Image:

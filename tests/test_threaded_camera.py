@@ -6,6 +6,7 @@ What every camera does is in ``contracts/``.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 import time
@@ -458,3 +459,41 @@ def test_virtual_time_is_refused_by_name() -> None:
             await ThreadedCamera(FakeSensor(), "Fake camera").connect()
 
     virtual_time.run(main())
+
+
+def test_failed_exposures_give_their_buffers_back_without_the_collector(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        for number in range(6):
+            sensor.fail(("start", "ask", "read")[number % 3], ExposureFailed("Fake camera: no frame"))
+            with pytest.raises(ExposureFailed, match="no frame"):
+                await camera.expose()
+        await camera.expose()
+
+    gc.disable()
+    try:
+        on_camera(body, n_buffers=3)
+    finally:
+        gc.enable()
+
+
+def test_remedies_are_applied_in_order_until_a_frame_comes() -> None:
+    async def main() -> None:
+        applied = []
+        sensor = FakeSensor()
+
+        def mild() -> None:
+            applied.append("mild")
+            sensor.fail("read", ExposureFailed("again"))
+
+        def strong() -> None:
+            applied.append("strong")
+
+        async with ThreadedCamera(sensor, "Fake camera", deadlines=SHORT, remedies=(mild, strong)) as camera:
+            await camera.configure(CameraSettings(exposure_s=EXPOSURE_S))
+            sensor.fail("read", ExposureFailed("once"))
+            image = await camera.expose()
+            assert applied == ["mild", "strong"]
+            assert image.facts.n_dropped == 2
+            assert image.facts.frame_seq == 1
+
+    asyncio.run(main())

@@ -19,7 +19,7 @@ from .streams import Subject, generator, key
 WAVELENGTH_M = 500e-9
 ARCSEC_PER_RAD = 180 * 3600 / math.pi
 TILT_STEP_S = 0.02
-WAVES = 96
+WAVES = 64
 """Of a high layer, for each axis."""
 TWINKLE_S = 0.1
 """Scintillation within such a time is one value."""

@@ -34,7 +34,7 @@ from acquisition.images import FrameFacts, Image, TangentWcs
 from acquisition.virtual_time import utc_now
 
 from . import sensor as chip
-from .frame import render, warm_up, whole
+from .frame import render, warm_up, whole, window
 from .pointing import airmass
 from .streams import Subject, key
 from .world import Field, World, shared_world, whole_number
@@ -184,7 +184,7 @@ class SimulatedCamera:
         start = _Start(utc_now(), self.world.now_s(), asyncio.get_running_loop().time(), self._temp_c)
         tail_s = self._spec.line_time_s * self._spec.height_px  # until the last row has been exposed
         await self._wait(math.inf if number == self._hang_after else settings.exposure_s + tail_s)
-        field = self.world.field(start.world_s, start.world_s + settings.exposure_s)
+        field = self.world.field(start.world_s, start.world_s + settings.exposure_s, window(self._spec, settings))
         rendering = asyncio.to_thread(
             render, self.world, settings, field, round(start.temp_c, 1), self._noise_key(number)
         )

@@ -5,6 +5,8 @@ In: a `World`, camera settings, and the `Field` of the exposure. Out: pixels as 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +27,11 @@ from .render import (
 )
 from .setup import SensorSpec
 from .streams import Subject
-from .world import NO_STARS, Field, World
+from .world import NO_STARS, Field, Window, World
+
+WORTH_A_THREAD = 100_000
+"""Pixels."""
+_helper = ThreadPoolExecutor(1, thread_name_prefix="simulator")
 
 
 def render(world: World, settings: CameraSettings, field: Field, temp_c: float, noise_key: np.uint64) -> chip.Pixels:
@@ -49,7 +55,12 @@ def render(world: World, settings: CameraSettings, field: Field, temp_c: float, 
         if spec.noise:
             counts = np.empty(light.shape, np.uint16)
             table = background_table(*numbers)
-            digitise(light, x0, y0, spec.width_px, *numbers, noise_key, *table, NORMALS, counts)
+            _by_rows(
+                light,
+                lambda rows: digitise(
+                    light[rows], x0, y0 + rows.start, spec.width_px, *numbers, noise_key, *table, NORMALS, counts[rows]
+                ),
+            )
         else:
             expected = np.minimum(light + (sky_e + dark_e), spec.full_well_e) / e_per_adc + bias_adc
             counts = np.clip(expected, 0, adc_max).astype(np.uint16)
@@ -68,25 +79,26 @@ def render(world: World, settings: CameraSettings, field: Field, temp_c: float, 
             light *= 1 - np.float32(spec.nonlinearity / spec.full_well_e) * np.minimum(light, spec.full_well_e)
         if spec.blooming:
             spill(light, spec.full_well_e)
-        rows = np.full(light.shape[0], bias_adc)
-        rows += chip.row_offsets_adc(spec, noise_key)[part[0]]
-        columns = structure.columns_adc[part[1]]
+        offsets = bias_adc + chip.row_offsets_adc(spec, noise_key)[part[0]]
         counts = np.empty(light.shape, np.uint16)
-        digitise_uneven(
+        _by_rows(
             light,
-            x0,
-            y0,
-            spec.width_px,
-            noise_e,
-            spec.full_well_e,
-            e_per_adc,
-            rows,
-            columns,
-            adc_max,
-            noise_key,
-            NORMALS,
-            spec.noise,
-            counts,
+            lambda rows: digitise_uneven(
+                light[rows],
+                x0,
+                y0 + rows.start,
+                spec.width_px,
+                noise_e,
+                spec.full_well_e,
+                e_per_adc,
+                offsets[rows],
+                structure.columns_adc[part[1]],
+                adc_max,
+                noise_key,
+                NORMALS,
+                spec.noise,
+                counts[rows],
+            ),
         )
     if settings.bits == 8:
         return chip.bin_pixels((counts >> (spec.adc_bits - 8)).astype(np.uint8), binning, spec.bins_sum)
@@ -103,6 +115,23 @@ def warm_up(world: World) -> None:
 def whole(spec: SensorSpec, settings: CameraSettings) -> Roi:
     """The ROI, or the whole detector as one; binned px."""
     return settings.roi or Roi(0, 0, spec.width_px // settings.binning, spec.height_px // settings.binning)
+
+
+def window(spec: SensorSpec, settings: CameraSettings) -> Window:
+    """The pixels that these settings read out."""
+    roi, binning = whole(spec, settings), settings.binning
+    return Window(roi.x * binning, roi.y * binning, roi.width * binning, roi.height * binning)
+
+
+def _by_rows(light: Electrons, work: Callable[[slice], None]) -> None:
+    """Do something to the upper and the lower half of a large frame at once; pixels do not care who makes them."""
+    height = light.shape[0]
+    if light.size < WORTH_A_THREAD:
+        work(slice(0, height))
+        return
+    beside = _helper.submit(work, slice(height // 2, height))
+    work(slice(0, height // 2))
+    beside.result()
 
 
 def _add_points(light: Electrons, x0: int, y0: int, x: chip.Places, y: chip.Places, e: Floats) -> None:

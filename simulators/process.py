@@ -52,6 +52,8 @@ class Gridded(ABC):
 
     def _nodes(self, first: int, end: int) -> Floats:
         chunks = range(first // self.CHUNK, (end - 1) // self.CHUNK + 1)
+        if len(chunks) == 1:
+            return self._chunk(chunks[0])[first - chunks[0] * self.CHUNK : end - chunks[0] * self.CHUNK]
         values = np.concatenate([self._chunk(index) for index in chunks])
         origin = chunks.start * self.CHUNK
         return values[first - origin : end - origin]

@@ -22,7 +22,7 @@ class SkySpec:
     """What is up there."""
 
     faintest_mag: float = 14.0  # fainter stars are left out
-    real: bool = False  # the brightest stars are Gaia's (G < 10), at their places today
+    real: bool = False  # the brightest stars are Gaia's (G < 10)
     background_mag_per_arcsec2: float = 20.0
     zero_mag_e_per_s_m2: float = 1.5e10  # what a star of magnitude 0 yields, unfiltered, losses included
 

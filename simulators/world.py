@@ -73,6 +73,16 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """A part of the detector, unbinned px."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class StarsOnChip:
     """Stars on and near the detector: arrays of one length, and a number that stays with each star."""
 
@@ -105,7 +115,7 @@ class World:
         self.n_cameras = 0
         sensor, telescope = setup.sensor, setup.optics
         self.aperture_m = telescope.aperture_mm * 1e-3
-        self.sky = Sky(seed, setup.sky.faintest_mag)
+        self.sky = Sky(seed, setup.sky.faintest_mag, setup.sky.real)
         self.tilt = Tilt(setup.air, self.aperture_m, seed)
         self.high_tilt = HighTilt(setup.air, self.aperture_m, seed)
         self.night = Night(setup.air, seed)
@@ -146,8 +156,13 @@ class World:
         """Where the optical axis meets the detector, (x, y)."""
         return (self.setup.sensor.width_px - 1) / 2, (self.setup.sensor.height_px - 1) / 2
 
-    def field(self, start_s: float, end_s: float) -> Field:
-        """The stars, and how they moved, between two instants of the past."""
+    def field(self, start_s: float, end_s: float, window: Window | None = None) -> Field:
+        """The stars, and how they moved, between two instants of the past.
+
+        Stars that no pixel of the window (the whole detector without one) can see are left out; whatever the window,
+        a star is the same.
+        """
+        window = window or Window(0, 0, self.setup.sensor.width_px, self.setup.sensor.height_px)
         air, scale = self.setup.air, self.scale_arcsec_per_px
         steps = min(max(16, math.ceil((end_s - start_s) / PATH_STEP_S)), MOST_PATH_STEPS)
         times = start_s + (end_s - start_s) * (np.arange(steps) + 0.5) / steps
@@ -178,7 +193,7 @@ class World:
             blur = self.high_tilt.blur_arcsec2(end_s - start_s) * shaken**2
             sigma_px = math.sqrt(sigma_px**2 + blur / scale**2)
         slewing = motion_px > steps  # a blur too faint to see
-        stars = NO_STARS if slewing else self._stars(mean_ra, mean_dec, motion_px, px_per_deg)
+        stars = NO_STARS if slewing else self._stars(mean_ra, mean_dec, motion_px, px_per_deg, window)
         x, y, flux = stars.x, stars.y, stars.flux_e_per_s
         if len(x):
             if self.high_tilt.variance_arcsec2:
@@ -208,7 +223,10 @@ class World:
     def _rolled(
         self, start_s: float, end_s: float, px_per_deg: Floats, cos_dec: float, shaken: float
     ) -> tuple[Floats, Floats, Floats]:
-        """How far the field is displaced in later rows than the first by a rolling shutter: rows, dx, dy (px)."""
+        """How far the field is displaced in later rows than the first by a rolling shutter: rows, dx, dy (px).
+
+        (An exposure shorter than the readout counts as one that is as long.)
+        """
         sensor = self.setup.sensor
         rows = np.linspace(0, sensor.height_px, 9)
         lags = rows * sensor.line_time_s
@@ -220,9 +238,11 @@ class World:
             return away
 
         # a window that is moved on gains what comes after its end and loses what came after its start
-        gained = places(end_s + lags) - places(start_s + lags)
+        both = np.concatenate([start_s + lags, np.maximum(end_s, start_s + lags[-1]) + lags])
+        lost, won = np.split(places(both), 2, axis=1)
+        gained = won - lost
         areas = np.diff(lags) * (gained[:, 1:] + gained[:, :-1]) / 2
-        moved = np.concatenate([np.zeros((2, 1)), np.cumsum(areas, axis=1)], axis=1) / max(end_s - start_s, 1e-6)
+        moved = np.concatenate([np.zeros((2, 1)), np.cumsum(areas, axis=1)], axis=1) / max(end_s - start_s, lags[-1])
         return rows, moved[0], moved[1]
 
     def _trails(self, start_s: float, end_s: float) -> Floats:
@@ -306,16 +326,18 @@ class World:
         dx, dy = np.linalg.inv(field.cd_deg_per_px) @ np.array([-field.ra_arcsec, -field.dec_arcsec]) / 3600
         return float(dx), float(dy)
 
-    def _stars(self, ra_deg: float, dec_deg: float, motion_px: float, px_per_deg: Floats) -> StarsOnChip:
-        sensor = self.setup.sensor
-        width, height = sensor.width_px, sensor.height_px
+    def _stars(
+        self, ra_deg: float, dec_deg: float, motion_px: float, px_per_deg: Floats, window: Window
+    ) -> StarsOnChip:
+        width, height = self.setup.sensor.width_px, self.setup.sensor.height_px
         margin = 50 + motion_px
         radius = (math.hypot(width, height) / 2 + margin) * self.scale_arcsec_per_px / 3600
         stars = self.sky.around(ra_deg, dec_deg, radius)
         east, north, in_front = tangent_plane_arcsec(stars, ra_deg, dec_deg)
         dx, dy = px_per_deg @ np.vstack([east, north]) / 3600
         x, y = dx + self.centre_px[0], dy + self.centre_px[1]
-        seen = in_front & (x > -margin) & (x < width + margin) & (y > -margin) & (y < height + margin)
+        seen = in_front & (x > window.x - margin) & (x < window.x + window.width + margin)
+        seen &= (y > window.y - margin) & (y < window.y + window.height + margin)
         flux = self.zero_mag_e_per_s * 10 ** (-0.4 * stars.mag[seen])
         names = stars.ra_deg[seen].view(np.uint64) ^ (stars.dec_deg[seen].view(np.uint64) << np.uint64(1))
         return StarsOnChip(x[seen], y[seen], flux, names)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .sky_view import SkyView
 
 SEES_THE_SKY = "ZWO ASI120MM Mini"
-OPTIONS = frozenset({"world", "seed", "speed", "pattern"})
+OPTIONS = frozenset({"world", "seed", "scenario", "speed", "pattern"})
 
 
 class EmulatedBus:

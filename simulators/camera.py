@@ -29,14 +29,14 @@ from acquisition.camera import (
     check_settings,
 )
 from acquisition.devices import DeviceContext, DeviceUrl, Driver, Listing
-from acquisition.errors import DeviceBusy, DeviceError, DeviceGone, DeviceTimeout
+from acquisition.errors import DeviceBusy, DeviceError, DeviceGone, DeviceTimeout, ExposureFailed
 from acquisition.images import FrameFacts, Image, TangentWcs
 from acquisition.virtual_time import utc_now
 
 from . import sensor as chip
 from .frame import render, warm_up, whole, window
 from .pointing import airmass
-from .streams import Subject, key
+from .streams import Subject, generator, key
 from .world import Field, World, shared_world, whole_number
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,9 @@ class SimulatedCamera:
         self._taken = False  # by an exposure or a stream
         self._begun = 0  # exposures
         self._delivered = 0
+        self._dropped = 0
+        self._connected_s = 0.0  # in the world's time
+        self._last: tuple[chip.Pixels, Field] | None = None
         self._truths: OrderedDict[int, FrameTruth] = OrderedDict()
         self._settings = CameraSettings(
             gain=self._spec.default_gain,
@@ -107,6 +110,10 @@ class SimulatedCamera:
         if self._users == 0:
             # the very first use compiles for seconds, which must not count against an exposure's deadline
             await asyncio.to_thread(warm_up, self.world)
+            now_s = self.world.now_s()
+            if self.world.faults.active("unplug", now_s) is not None:
+                raise DeviceGone(f"{self._spec.name} is not plugged in")
+            self._connected_s = now_s
             self._relax_temperature()
         self._closed.clear()
         self._users += 1
@@ -126,20 +133,25 @@ class SimulatedCamera:
         return Accepted.compare(settings, accepted)
 
     async def expose(self) -> Image:
-        """One frame; raises `DeviceTimeout` when it does not come."""
+        """One frame; `DeviceTimeout` when it does not come, `ExposureFailed` when it is lost on the way."""
         with self._claimed():
             return await self._frame_in_time()
 
     async def stream(self) -> AsyncGenerator[Image, None]:
-        """Frames one after the other; none is dropped, as each begins when it is asked for."""
+        """Frames one after the other, each begun when it is asked for; what is lost on the way is counted."""
         with self._claimed():
             while True:
-                yield await self._frame_in_time()
+                with suppress(ExposureFailed):
+                    yield await self._frame_in_time()
 
     async def status(self) -> CameraStatus:
         self._check_connected()
         self._relax_temperature()
-        return CameraStatus(ccd_temp_c=round(self._temp_c, 1), cooler_power_percent=self._cooler_power_percent())
+        return CameraStatus(
+            ccd_temp_c=round(self._temp_c, 1),
+            cooler_power_percent=self._cooler_power_percent(),
+            n_dropped=self._dropped,
+        )
 
     def truth(self, image: Image) -> FrameTruth | None:
         """The true displacement of one of this camera's recent frames; None for any other."""
@@ -180,25 +192,44 @@ class SimulatedCamera:
     async def _frame(self, settings: CameraSettings) -> Image:
         self._relax_temperature()
         self._begun += 1
-        number = self._begun
-        start = _Start(utc_now(), self.world.now_s(), asyncio.get_running_loop().time(), self._temp_c)
+        number, world = self._begun, self.world
+        start = _Start(utc_now(), world.now_s(), asyncio.get_running_loop().time(), self._temp_c)
         tail_s = self._spec.line_time_s * self._spec.height_px  # until the last row has been exposed
-        await self._wait(math.inf if number == self._hang_after else settings.exposure_s + tail_s)
-        field = self.world.field(start.world_s, start.world_s + settings.exposure_s, window(self._spec, settings))
-        rendering = asyncio.to_thread(
-            render, self.world, settings, field, round(start.temp_c, 1), self._noise_key(number)
-        )
+        hangs = number == self._hang_after or world.faults.active("hang", start.world_s) is not None
+        await self._wait(math.inf if hangs else settings.exposure_s + tail_s)
+        field = world.field(start.world_s, start.world_s + settings.exposure_s, window(self._spec, settings))
+        rendering = asyncio.to_thread(render, world, settings, field, round(start.temp_c, 1), self._noise_key(number))
         pixels, _ = await asyncio.gather(rendering, self._wait(max(self._spec.readout_s - tail_s, 0.0)))
+        late = world.faults.active("late", start.world_s)
+        if late is not None:
+            await self._wait(late.size)
+        if self._is_lost(number, start.world_s):
+            self._dropped += 1
+            raise ExposureFailed(f"{self._spec.name}: frame {number} was lost on the way ({self._dropped} so far)")
+        again = world.faults.active("duplicate", start.world_s) is not None and self._last is not None
+        if again and self._last is not None and self._last[0].shape == pixels.shape:
+            pixels, field = self._last[0].copy(), self._last[1]
+        self._last = pixels, field
         self._delivered += 1
         self._remember(self._delivered, field, settings.binning)
         return Image.from_camera(pixels, self._facts(settings, field, start))
 
+    def _is_lost(self, number: int, start_s: float) -> bool:
+        if self.world.faults.active("drop", start_s) is not None:
+            return True
+        share = self._spec.drop_share
+        return share > 0 and generator(self.world.seed, Subject.DROPS, self._number, number).random() < share
+
     async def _wait(self, duration_s: float) -> None:
-        """Wait for the simulated hardware, but not beyond `close`."""
+        """Wait for the simulated hardware, but not beyond `close` or the pulling of the plug."""
+        now_s = self.world.now_s()
+        unplugged_s = self.world.faults.next_s("unplug", now_s) - now_s
+        limit_s = min(duration_s, unplugged_s)
         with suppress(TimeoutError):
-            async with asyncio.timeout(None if math.isinf(duration_s) else duration_s):
+            async with asyncio.timeout(None if math.isinf(limit_s) else limit_s):
                 await self._closed.wait()
                 raise DeviceGone(f"{self._spec.name} was closed during an exposure")
+        self._check_connected()
 
     def _noise_key(self, number: int) -> np.uint64:
         return key(self.world.seed, Subject.NOISE, self._number, number)
@@ -251,7 +282,7 @@ class SimulatedCamera:
             row_order="BOTTOM-UP",
             readout_mode=f"RAW{settings.bits}",
             frame_seq=self._delivered,
-            n_dropped=0,
+            n_dropped=self._dropped,
             image_type="object",
             object_name="simulated sky",
             telescope=setup.optics.name,
@@ -312,6 +343,8 @@ class SimulatedCamera:
     def _check_connected(self) -> None:
         if self._users == 0:
             raise DeviceError(f"{self._spec.name} is not connected; use it as: async with open_camera(...) as camera")
+        if self.world.faults.last_begin_s("unplug", self.world.now_s()) > self._connected_s:
+            raise DeviceGone(f"{self._spec.name} was unplugged; close it and connect again")
 
 
 @dataclass(frozen=True, slots=True)

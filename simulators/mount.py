@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from acquisition.devices import DeviceContext, DeviceUrl, Driver, Listing
-from acquisition.errors import DeviceBusy, DeviceError
+from acquisition.errors import ConfigError, DeviceBusy, DeviceError, DeviceGone, Unsupported
 from acquisition.mount import (
     Direction,
     Mount,
@@ -31,10 +31,18 @@ FLIP_DEG = 180.0
 
 
 class SimulatedMount:
-    """A German equatorial mount in a simulated world."""
+    """A German equatorial mount in a simulated world.
 
-    def __init__(self, world: World) -> None:
+    Parameters
+    ----------
+    world : World
+    guide_port : bool
+        Only the mount's guide port is connected (ST-4): it takes pulses, and says and does nothing else.
+    """
+
+    def __init__(self, world: World, guide_port: bool = False) -> None:
         self.world = world
+        self._guide_port = guide_port
         self._spec = world.setup.mount
         self._mechanics = world.mechanics
         self._users = 0  # connects without their close
@@ -42,11 +50,11 @@ class SimulatedMount:
 
     @property
     def info(self) -> MountInfo:
-        self._check_connected()
+        self._check_opened()
         return MountInfo(
-            name=self._spec.name,
-            can_slew=True,
-            can_park=True,
+            name=f"{self._spec.name}, guide port" if self._guide_port else self._spec.name,
+            can_slew=not self._guide_port,
+            can_park=not self._guide_port,
             parallel_pulses=True,
             min_pulse_s=self._spec.min_pulse_s,
             max_pulse_s=self._spec.max_pulse_s,
@@ -62,6 +70,8 @@ class SimulatedMount:
 
     async def state(self) -> MountState:
         self._check_connected()
+        if self._guide_port:
+            return MountState()
         mechanics = self._mechanics
         ra_deg, dec_deg = mechanics.said_deg(self.world.now_s())
         return MountState(
@@ -97,11 +107,13 @@ class SimulatedMount:
 
     async def slew(self, ra_deg: float, dec_deg: float) -> None:
         check_coordinates(ra_deg, dec_deg)
+        self._check_commands()
         self._check_free()
         await self._slew(ra_deg, dec_deg)
 
     async def sync(self, ra_deg: float, dec_deg: float) -> None:
         check_coordinates(ra_deg, dec_deg)
+        self._check_commands()
         self._check_free()
         mechanics = self._mechanics
         said_ra, said_dec = mechanics.said_deg(self.world.now_s())
@@ -112,11 +124,12 @@ class SimulatedMount:
         )
 
     async def set_tracking(self, on: bool) -> None:
+        self._check_commands()
         self._check_free()
         self._mechanics.track(self.world.now_s(), on)
 
     async def park(self) -> None:
-        self._check_connected()
+        self._check_commands()
         if self._mechanics.parked:
             return
         self._check_free()
@@ -126,7 +139,7 @@ class SimulatedMount:
         self._mechanics.parked = True
 
     async def unpark(self) -> None:
-        self._check_connected()
+        self._check_commands()
         self._mechanics.parked = False
 
     async def stop(self) -> None:
@@ -162,11 +175,14 @@ class SimulatedMount:
             raise DeviceError(f"{self._spec.name}: slew to RA {ra_deg:.4f} Dec {dec_deg:.4f} was stopped")
 
     async def _wait(self, duration_s: float) -> bool:
-        """Wait; True when a stop came before."""
+        """Wait; True when a stop came before, `DeviceGone` when the power went."""
+        now_s = self.world.now_s()
+        power_goes_s = self.world.faults.next_s("power-cycle", now_s) - now_s
         with suppress(TimeoutError):
-            async with asyncio.timeout(duration_s):
+            async with asyncio.timeout(min(duration_s, power_goes_s)):
                 await self._stopped.wait()
                 return True
+        self._check_powered()
         return False
 
     def _end_motions(self) -> None:
@@ -174,9 +190,22 @@ class SimulatedMount:
         self._stopped.set()
         self._stopped = asyncio.Event()
 
-    def _check_connected(self) -> None:
+    def _check_opened(self) -> None:
         if self._users == 0:
             raise DeviceError(f"{self._spec.name} is not connected; use it as: async with open_mount(...) as mount")
+
+    def _check_connected(self) -> None:
+        self._check_opened()
+        self._check_powered()
+
+    def _check_powered(self) -> None:
+        if self.world.faults.active("power-cycle", self.world.now_s()) is not None:
+            raise DeviceGone(f"{self._spec.name} does not answer: it has no power")
+
+    def _check_commands(self) -> None:
+        self._check_connected()
+        if self._guide_port:
+            raise Unsupported(f"{self._spec.name}: a guide port takes pulses and nothing else")
 
     def _check_free(self) -> None:
         self._check_connected()
@@ -186,8 +215,11 @@ class SimulatedMount:
 
 
 def _open(url: DeviceUrl, context: DeviceContext) -> Mount:
-    url.check_options("seed", "world", "scenario")
-    return SimulatedMount(shared_world(url, context))
+    url.check_options("seed", "world", "scenario", "port")
+    port = url.query.get("port", "serial")
+    if port not in ("serial", "guide"):
+        raise ConfigError(f"port is {port!r} in {url.text!r}; allowed: serial, guide")
+    return SimulatedMount(shared_world(url, context), guide_port=port == "guide")
 
 
 def _discover() -> Sequence[Listing]:
@@ -195,7 +227,7 @@ def _discover() -> Sequence[Listing]:
 
 
 DRIVER: Driver[Mount] = Driver(
-    summary="the simulated camera's mount (?scenario= ?seed= ?world=)",
+    summary="the simulated camera's mount (?scenario= ?seed= ?world= ?port=guide)",
     example="sim://?seed=1",
     open=_open,
     discover=_discover,

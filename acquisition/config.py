@@ -52,6 +52,7 @@ class MountTable(_Table):
     """The mount."""
 
     url: str = Field("sim://", description="Which mount; `starlatch devices` lists the schemes.")
+    pulses_know_pier: bool = Field(True, description="A North pulse moves north on either side of the pier.")
 
 
 class TelescopeTable(_Table):
@@ -100,6 +101,7 @@ class CalibrationTable(_Table):
     rounds: Annotated[int, Field(ge=1, le=10)] = Field(1, description="Of eight moves each.")
     attempts: Annotated[int, Field(ge=1, le=100)] = 3
     time_limit_s: Positive = 300.0
+    file: Path | None = Field(None, description="Kept from night to night: used if it fits, made if it is missing.")
 
 
 class DitherTable(_Table):
@@ -147,6 +149,7 @@ class Config(_Table):
             corrections=corrections,
             focal_length_mm=self.telescope.focal_length_mm,
             after_pulse_s=self.guiding.after_pulse_s,
+            pulses_know_pier=self.mount.pulses_know_pier,
         )
 
 

@@ -111,17 +111,37 @@ class MountResponse:
             ra_px * math.sin(a) + dec_px * math.sin(d),
         )
 
+    def at_binning(self, binning: int) -> MountResponse:
+        """The response in pixels of another binning."""
+        factor = self.binning / binning
+        return replace(self, ra=_faster(self.ra, factor), dec=_faster(self.dec, factor), binning=binning)
+
+    def at_pier_side(self, pier_side: str, pulses_know_pier: bool = True) -> MountResponse:
+        """The response with the telescope on the other side of the pier: the view is turned by 180 degrees.
+
+        Unchanged where either side is unknown. `pulses_know_pier` says whether a North pulse still moves the telescope
+        north; where it does not, the turned view and the turned motion leave Dec as it was.
+        """
+        if "Unknown" in (pier_side, self.pier_side) or pier_side == self.pier_side:
+            return self
+        dec = _turned(self.dec) if pulses_know_pier else self.dec
+        return replace(self, ra=_turned(self.ra), dec=dec, pier_side=pier_side)
+
     def at_declination(self, dec_deg: float | None) -> MountResponse:
         """The response at another declination: the RA rate goes with cos δ. Unchanged where either is unknown."""
         if dec_deg is None or self.dec_deg is None:
             return self
         factor = _cos_dec(dec_deg) / _cos_dec(self.dec_deg)
-        ra = replace(
-            self.ra,
-            rate_px_per_s=self.ra.rate_px_per_s * factor,
-            rate_err_px_per_s=self.ra.rate_err_px_per_s * factor,
-        )
-        return replace(self, ra=ra, dec_deg=dec_deg)
+        return replace(self, ra=_faster(self.ra, factor), dec_deg=dec_deg)
+
+
+def _faster(axis: MountAxis, factor: float) -> MountAxis:
+    rate, error = axis.rate_px_per_s * factor, axis.rate_err_px_per_s * factor
+    return replace(axis, rate_px_per_s=rate, rate_err_px_per_s=error)
+
+
+def _turned(axis: MountAxis) -> MountAxis:
+    return replace(axis, angle_deg=math.remainder(axis.angle_deg + 180, 360))
 
 
 def _cos_dec(dec_deg: float) -> float:

@@ -17,11 +17,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from acquisition.camera import Accepted, Camera, CameraInfo
 from acquisition.config import Config
 from acquisition.devices import DeviceContext, open_camera, open_mount
 from acquisition.errors import ConfigError, GuidingError, StarlatchError
+from acquisition.geometry import MountResponse
 from acquisition.guidelog import GuideLogWriter
-from acquisition.guiding.events import Event, Listener
+from acquisition.guiding.calibration_file import StoredCalibration, load_calibration, save_calibration
+from acquisition.guiding.events import Calibrated, Event, Listener
 from acquisition.guiding.guider import Guider
 from acquisition.guiding.history import History
 from acquisition.guiding.log import GuideLog
@@ -30,6 +33,7 @@ from acquisition.guiding.statistics import GuidingStatistics
 from acquisition.images import ImageProcessor, Pipeline
 from acquisition.images.processors.exptime import StarExpTimeEstimator
 from acquisition.images.processors.offsets import GuideStarOffsets, RaDecFromPixels
+from acquisition.mount import Mount, MountInfo
 from acquisition.recording.frames import RecordFrames
 from acquisition.virtual_time import VirtualTimeLoop, utc_now
 
@@ -96,12 +100,7 @@ async def guide(config: Config, options: GuideOptions, listen: Listener) -> Guid
     error: StarlatchError | None = None
     ended = "duration reached"
     async with contextlib.AsyncExitStack() as stack:
-        camera = await stack.enter_async_context(open_camera(config.camera.url, context))
-        mount = await stack.enter_async_context(open_mount(config.mount.url, context))
-        try:
-            accepted = await camera.configure(config.camera.settings())
-        except ValueError as impossible:
-            raise ConfigError(str(impossible)) from None
+        camera, mount, accepted = await _open(config, context, stack)
         recorder = None
         if options.frames_directory is not None:
             recorder = await stack.enter_async_context(RecordFrames(options.frames_directory))
@@ -127,9 +126,13 @@ async def guide(config: Config, options: GuideOptions, listen: Listener) -> Guid
                     del listeners[name]
                     logger.warning("%s: %s; guiding goes on without it", name, failure)
 
+        path, response = config.calibration.file, None
+        if path is not None:
+            response = known_calibration(path, camera.info, mount.info)
+            listeners["calibration file"] = CalibrationKeeper(path, camera.info, mount.info).listen
         guider = Guider(camera, mount, guiding_chain(config, recorder), settings, tell, options.seed)
         try:
-            await guider.run(options.duration_s)
+            await guider.run(options.duration_s, response)
         except asyncio.CancelledError:
             ended = "interrupted"
             task = asyncio.current_task()
@@ -157,6 +160,83 @@ async def guide(config: Config, options: GuideOptions, listen: Listener) -> Guid
         "wall_s": round(time.perf_counter() - wall_began_s, 3),
     }
     return GuideOutcome(result, history, statistics, error)
+
+
+async def calibrate(
+    config: Config, *, seed: int, scenario: str | None, directory: Path, listen: Listener
+) -> MountResponse | None:
+    """Measure the mount's response, keep it in the config's calibration file, if there is one; no guiding.
+
+    Parameters
+    ----------
+    config : Config
+    seed, scenario
+        Of the simulator.
+    directory : Path
+        Gets ``calibration.json``.
+    listen : callable
+        Gets every event.
+
+    Raises
+    ------
+    CalibrationFailed
+    StarlatchError
+        When the devices cannot be opened or set up.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        camera, mount, _ = await _open(config, DeviceContext(seed=seed, scenario=scenario), stack)
+        paths = {directory / "calibration.json", config.calibration.file or directory / "calibration.json"}
+        keepers = [CalibrationKeeper(path, camera.info, mount.info) for path in sorted(paths)]
+
+        def tell(event: Event) -> None:
+            for keeper in keepers:
+                keeper.listen(event)
+            listen(event)
+
+        return await Guider(camera, mount, guiding_chain(config), config.guider_settings(), tell, seed).calibrate()
+
+
+class CalibrationKeeper:
+    """Listens to a guider and writes what calibration finds to a file."""
+
+    def __init__(self, path: Path, camera: CameraInfo, mount: MountInfo) -> None:
+        self._path, self._camera, self._mount = path, camera, mount
+
+    def listen(self, event: Event) -> None:
+        if isinstance(event, Calibrated):
+            names = self._camera.name, self._camera.camera_id, self._mount.name
+            save_calibration(StoredCalibration(*names, utc_now(), event.response, event.backlash_s), self._path)
+
+
+def known_calibration(path: Path, camera: CameraInfo, mount: MountInfo) -> MountResponse | None:
+    """What an earlier night found with these devices; None where there is nothing, and why is logged.
+
+    Raises
+    ------
+    ConfigError
+        If the file is there but is no calibration.
+    """
+    try:
+        stored = load_calibration(path)
+    except FileNotFoundError:
+        return None
+    misfit = stored.misfit(camera, mount)
+    if misfit is not None:
+        logger.warning("%s is not used: %s", path, misfit)
+        return None
+    return stored.response
+
+
+async def _open(
+    config: Config, context: DeviceContext, stack: contextlib.AsyncExitStack
+) -> tuple[Camera, Mount, Accepted]:
+    """Camera and mount, connected and set up, until the stack is left."""
+    camera = await stack.enter_async_context(open_camera(config.camera.url, context))
+    mount = await stack.enter_async_context(open_mount(config.mount.url, context))
+    try:
+        return camera, mount, await camera.configure(config.camera.settings())
+    except ValueError as impossible:
+        raise ConfigError(str(impossible)) from None
 
 
 def _end_log(writer: GuideLogWriter) -> None:

@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from acquisition.cli.durations import Duration, format_duration
 from acquisition.errors import LibraryNotFound
-
-if TYPE_CHECKING:
-    from acquisition.config import Config
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -59,18 +55,16 @@ def command(
 
     from acquisition.cli.compiling import announced
     from acquisition.cli.live import Lines, Screen, View
+    from acquisition.cli.overrides import check_virtual_time, override
     from acquisition.cli.running import run
     from acquisition.config import Config, load_config
     from acquisition.guiding.plot import check_plotting, plot_run, summary_lines
     from acquisition.session import GuideOptions, guide, new_run_directory, write_report
 
     config = load_config(config_file) if config_file is not None else Config()
-    config = _override(config, camera_url, mount_url, exposure_s)
-    if virtual_time and not (config.camera.url.startswith(("sim:", "replay:")) and config.mount.url.startswith("sim:")):
-        raise click.UsageError(
-            f"--virtual-time is for simulated devices; camera is {config.camera.url}, mount is {config.mount.url}; "
-            "allowed: sim:// and replay:// cameras, sim:// mounts"
-        )
+    config = override(config, camera_url, mount_url, exposure_s)
+    if virtual_time:
+        check_virtual_time(config)
     if plot_file is not None:
         check_plotting()
     directory = output or new_run_directory()
@@ -101,15 +95,3 @@ def command(
     if outcome.error is not None:
         raise outcome.error
     return 0
-
-
-def _override(config: Config, camera_url: str | None, mount_url: str | None, exposure_s: float | None) -> Config:
-    """The config with what the command line says."""
-    camera = {"url": camera_url, "exposure_s": exposure_s}
-    given = {key: value for key, value in camera.items() if value is not None}
-    return config.model_copy(
-        update={
-            "camera": config.camera.model_copy(update=given),
-            "mount": config.mount if mount_url is None else config.mount.model_copy(update={"url": mount_url}),
-        }
-    )

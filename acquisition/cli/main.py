@@ -18,12 +18,14 @@ from acquisition.errors import ConfigError, StarlatchError
 
 COMMANDS = {
     # name: (module, one line for --help; said here so that --help imports nothing)
+    "calibrate": ("acquisition.cli.calibrate", "Measure how the stars move when the mount is pulsed, and keep it."),
     "config": ("acquisition.cli.config", "Check a config file, or print the schema of all of them."),
     "devices": ("acquisition.cli.devices", "List the device schemes, and what each driver can see."),
     "expose": ("acquisition.cli.expose", "Take frames with a camera and save them."),
     "guide": ("acquisition.cli.guide", "Guide a telescope; without options, a simulated one."),
     "log": ("acquisition.cli.log", "Read guide logs, ours and PHD2's: figures, plots, advice."),
     "offsets": ("acquisition.cli.offsets", "Measure how the stars move over a series of FITS files."),
+    "stars": ("acquisition.cli.stars", "List the stars of a frame, and which of them would guide."),
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from collections.abc import AsyncIterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from acquisition.camera import Camera, FrameTruth
-from acquisition.errors import CalibrationFailed, ConfigError, DeviceError, NotCalibrated
+from acquisition.errors import CalibrationFailed, ConfigError, DeviceError, GuidingError, NotCalibrated
 from acquisition.geometry import MountResponse, cd_scale_arcsec, pixel_scale_arcsec
 from acquisition.guiding.algorithms import (
     Dithered,
@@ -53,11 +54,16 @@ from acquisition.guiding.events import (
 from acquisition.guiding.measure import FrameSource, Measurement
 from acquisition.guiding.settle import Outcome, SettleRule, SettleState, settle_step
 from acquisition.images import Image, Pipeline
-from acquisition.mount import Direction, Mount, MountState
+from acquisition.mount import Direction, Mount, MountState, PierSide
 from acquisition.virtual_time import VirtualTimeLoop, utc_now
 
 _MOUNT_DEADLINE_S = 10.0
 _STOP_DEADLINE_S = 1.0
+_LOOK_EVERY_S = 10.0  # at what the mount says of itself
+_JUMP_PX = 5.0
+_SLEW_POLL_S = 1.0
+_REPOINTED_DEG = 0.1
+"""Pulses and drifts move the telescope far less, somebody's slew more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,7 @@ class GuiderSettings:
     settle: SettleRule = SettleRule()
     corrections: bool = True
     focal_length_mm: float | None = None  # for the scale, where frames do not state it
+    pulses_know_pier: bool = True  # a North pulse moves north on either side of the pier
     after_pulse_s: float = 0.0  # wait before the next exposure
 
 
@@ -171,6 +178,7 @@ class Guider:
         self._dither_wanted: tuple[float, bool] | None = None
         self._response: MountResponse | None = None
         self._mount_down = False
+        self._mount_silent = False
 
     @property
     def state(self) -> State:
@@ -204,20 +212,60 @@ class Guider:
         """End `run` after the frame now being taken."""
         self._stop_reason = reason
 
-    async def run(self, duration_s: float | None = None) -> None:
+    async def run(self, duration_s: float | None = None, response: MountResponse | None = None) -> None:
         """Select stars, calibrate, and guide for `duration_s` (None: until stopped).
+
+        Parameters
+        ----------
+        duration_s : float, optional
+            Of guiding; the calibration comes before.
+        response : MountResponse, optional
+            Known from an earlier calibration; it is converted to the binning, declination and side of the pier of
+            now, and nothing is calibrated.
 
         Raises
         ------
         CalibrationFailed
             After the last of the allowed attempts.
         """
+        async with self._running():
+            self._response = None if response is None else response.at_binning(self._camera.settings.binning)
+            if self._response is None and not (await self._select() and await self._calibrate()):
+                return
+            end_s: float | None = None
+            while self._stop_reason is None:
+                first = await self._select()
+                if first is None:
+                    return
+                if end_s is None:
+                    end_s = math.inf if duration_s is None else self._now() + duration_s
+                await self._guide(first, end_s)
+
+    async def calibrate(self) -> MountResponse | None:
+        """Select stars and calibrate, no more; None when stopped before the end.
+
+        Raises
+        ------
+        CalibrationFailed
+            After the last of the allowed attempts.
+        """
+        async with self._running():
+            self._response = None
+            if await self._select() and await self._calibrate():
+                self._stop_reason = "calibrated"
+        return self._response
+
+    @contextlib.asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        """Whatever happens in here, no pulse is left running and the last state is told."""
         self._stop_reason = None
         try:
-            if await self._select() and await self._calibrate():
-                await self._guide(duration_s)
+            yield
         except asyncio.CancelledError:
             self._stop_reason = "interrupted"
+            raise
+        except GuidingError as error:
+            self._stop_reason = str(error)
             raise
         finally:
             await self._still()
@@ -291,14 +339,13 @@ class Guider:
 
     # ---- guiding
 
-    async def _guide(self, duration_s: float | None) -> None:
+    async def _guide(self, first: Measurement, end_s: float) -> None:
+        """Guide on the stars of `first` until the time is up, somebody stops it, or the telescope points elsewhere."""
         if self._response is None:
             raise NotCalibrated("the mount's response is not known; calibrate first")
-        first = await self._select()
-        if first is None:
-            return
         mount = await self._mount_state()
         response = self._response.at_declination(mount.dec_deg)
+        response = response.at_pier_side(mount.pier_side.value, self._settings.pulses_know_pier)
         scale = self._scale(first.image)
         executor = self._executor()
         ra, dec = (_Axis(law, scale, executor) for law in (self._settings.ra_law, self._settings.dec_law))
@@ -309,9 +356,11 @@ class Guider:
         frame = 0
         settling: SettleState | None = None
         next_dither_s = began_s + (self._settings.dither.every_s or math.inf)
+        look_s = began_s + _LOOK_EVERY_S
+        distance: float | None = 0.0
         try:
             while self._stop_reason is None:
-                if duration_s is not None and self._now() - began_s >= duration_s:
+                if self._now() >= end_s:
                     self._stop_reason = "duration reached"
                     break
                 if self._dither_wanted is None and self._now() >= next_dither_s:
@@ -321,6 +370,10 @@ class Guider:
                     settling = SettleState(self._now())
                     next_dither_s = self._now() + (self._settings.dither.every_s or math.inf)
                 found = await self._frames.measure()
+                if self._now() >= look_s or _suspicious(found, lock, distance):
+                    look_s = self._now() + _LOOK_EVERY_S
+                    if await self._repointed(mount):
+                        break
                 frame += 1
                 if isinstance(found, str):
                     distance = None
@@ -332,7 +385,7 @@ class Guider:
         finally:
             if executor is not None:
                 executor.shutdown(wait=False, cancel_futures=True)
-            reason = self._stop_reason or "interrupted"
+            reason = self._stop_reason or "the telescope points elsewhere"
             self._listen(GuidingEnded(self._now(), utc_now(), self._now() - began_s, reason))
 
     async def _step(
@@ -366,6 +419,18 @@ class Guider:
             )
         )  # fmt: skip
         return math.hypot(dx, dy)
+
+    async def _repointed(self, before: MountState) -> bool:
+        """Whether the telescope was pointed elsewhere or changed sides; waits until it has arrived."""
+        now = await self._mount_state()
+        if not now.slewing and not now.parked and _same_pointing(before, now):
+            return False
+        self._notice("the telescope points elsewhere: new guide stars")
+        while (now.slewing or now.parked) and self._stop_reason is None:
+            self._change(State.LOOPING, "parked" if now.parked else "slewing")
+            await asyncio.sleep(_SLEW_POLL_S)
+            now = await self._mount_state()
+        return True
 
     async def _lost(self, reason: str, frame: int, response: MountResponse, ra: _Axis, dec: _Axis) -> None:
         now = self._now()
@@ -425,13 +490,17 @@ class Guider:
         self._frames.moved()
 
     async def _mount_state(self) -> MountState:
-        """What the mount says; nothing known where it does not answer."""
+        """What the mount says; nothing known where it does not answer, which is told once."""
         try:
             async with asyncio.timeout(_MOUNT_DEADLINE_S):
-                return await self._mount.state()
+                state = await self._mount.state()
         except (TimeoutError, DeviceError) as error:
-            self._notice(f"mount: {error or 'no answer'}")
+            if not self._mount_silent:
+                self._notice(f"mount: it does not say where it points: {str(error) or 'no answer'}")
+            self._mount_silent = True
             return MountState()
+        self._mount_silent = False
+        return state
 
     async def _send(self, *pulses: Pulse) -> bool:
         """Send pulses; False when the mount failed. It is reopened then, and tried again with the next frame."""
@@ -484,6 +553,23 @@ class Guider:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _suspicious(found: Measurement | str, lock: _Lock, before_px: float | None) -> bool:
+    """Whether the telescope may have been moved: the stars are gone, or have jumped."""
+    if isinstance(found, str) or before_px is None:
+        return True
+    return math.hypot(found.dx - lock.dx, found.dy - lock.dy) > before_px + _JUMP_PX
+
+
+def _same_pointing(before: MountState, now: MountState) -> bool:
+    """Whether nothing says otherwise."""
+    if PierSide.UNKNOWN not in (before.pier_side, now.pier_side) and before.pier_side is not now.pier_side:
+        return False
+    if before.ra_deg is None or before.dec_deg is None or now.ra_deg is None or now.dec_deg is None:
+        return True
+    ra = math.remainder(now.ra_deg - before.ra_deg, 360) * math.cos(math.radians(now.dec_deg))
+    return math.hypot(ra, now.dec_deg - before.dec_deg) < _REPOINTED_DEG
 
 
 def _lock(first: Measurement) -> _Lock:

@@ -31,27 +31,30 @@ class History:
         self.points: deque[Point] = deque(maxlen=length)
         self.dithers: deque[float] = deque(maxlen=length)
         self.scale_arcsec: float | None = None
-        self._began_s = 0.0
+        self._began_s: float | None = None
 
     def listen(self, event: Event) -> None:
         match event:
             case GuidingBegan():
-                self._began_s = event.t_s
+                self._began_s = event.t_s if self._began_s is None else self._began_s
                 self.scale_arcsec = event.scale_arcsec
             case Step():
                 snr = max((star.snr for star in event.stars if star.used), default=None)
                 self.points.append(
                     Point(
-                        event.t_s - self._began_s, event.ra.displacement_px, event.dec.displacement_px,
+                        self._since(event), event.ra.displacement_px, event.dec.displacement_px,
                         _signed(event.ra, Direction.WEST), _signed(event.dec, Direction.SOUTH), snr,
                     )
                 )  # fmt: skip
             case Dropped():
-                self.points.append(Point(event.t_s - self._began_s, None, None, 0.0, 0.0, None))
+                self.points.append(Point(self._since(event), None, None, 0.0, 0.0, None))
             case DitherBegan():
-                self.dithers.append(event.t_s - self._began_s)
+                self.dithers.append(self._since(event))
             case _:
                 pass
+
+    def _since(self, event: Step | Dropped | DitherBegan) -> float:
+        return event.t_s - (event.t_s if self._began_s is None else self._began_s)
 
 
 def _signed(axis: AxisStep, positive: Direction) -> float:

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from acquisition.errors import LibraryNotFound
 from acquisition.guiding.history import History
 from acquisition.guiding.statistics import GuidingStatistics
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 RA_COLOUR, DEC_COLOUR = "#3b7dd8", "#d8573b"
 
@@ -74,6 +78,11 @@ def plot_run(history: History, summary: list[str], path: Path, title: str) -> No
     text.axis("off")
     text.text(0, 1, "\n".join(summary), va="top", family="monospace", fontsize=9)
     figure.suptitle(title)
+    save_figure(figure, path)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a picture; the file appears whole or not at all."""
     partial = path.with_name(f".{path.name}.part{path.suffix}")
     try:
         figure.savefig(partial, dpi=110)

@@ -149,3 +149,14 @@ def test_help_has_an_example():
 
     result = CliRunner().invoke(command, ["--help"])
     assert "starlatch guide --duration 2m" in result.output
+
+
+def test_calibrate_keeps_what_it_finds_and_draws_it(capsys, tmp_path, fast):
+    plot = tmp_path / "calibration.png"
+    code, out, err = starlatch(
+        capsys, "calibrate", "--virtual-time", "--config", fast, "--seed", "3", "-o", tmp_path, "--plot", plot
+    )
+    assert code == 0, err
+    assert "calibrated: RA" in out
+    assert json.loads((tmp_path / "calibration.json").read_text())["camera_id"] == "sim-3-0"
+    assert plot.read_bytes().startswith(b"\x89PNG")

@@ -320,3 +320,31 @@ def test_cancelling_stops_a_running_pulse():
     assert ended[0] < began + duration_s, "the pulse was cut short"
     assert "stop" in ended
     assert run.states[-1] is State.STOPPED
+
+
+def test_a_slew_while_guiding_gets_new_stars_and_no_wild_pulse():
+    """Somebody points the telescope elsewhere, and later back."""
+
+    class Slews(Wrapped):
+        slewing: asyncio.Task[None] | None = None
+
+    run = Night()
+    mounts: list[Any] = []
+
+    def react(event: Event) -> None:
+        if isinstance(event, Step | Dropped) and event.frame == 20 and not mounts[0].slewing:
+            mounts[0].slewing = asyncio.ensure_future(mounts[0].inner.slew(125.0, 32.0))
+
+    def wrap(mount: Mount) -> Slews:
+        mounts.append(Slews(mount))
+        return mounts[0]
+
+    run.react = react
+    virtual_time.run(run.run(240.0, mount=wrap))
+    assert any("points elsewhere" in event.text for event in run.of(Notice))
+    ends = run.of(GuidingEnded)
+    assert [end.reason for end in ends] == ["the telescope points elsewhere", "duration reached"]
+    after = [step for step in run.of(Step) if step.t_s > ends[0].t_s]
+    assert len(after) > 50
+    assert max(math.hypot(step.dx, step.dy) for step in after) < 3
+    assert max(step.ra.pulse_s for step in run.of(Step)) < 2.0

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .background import Background, measure_background
+from .background import Background, box_noise, measure_background
 from .centroid import (
     CHI2,
     CLIPPED,
@@ -54,17 +54,20 @@ class Stars:
     psf : Psf or None
         Profile of the stars; None when there is none.
     background : Background
+    noise_factor : float
+        Noise of small sums over that of independent pixels, see `background.box_noise`.
     """
 
     table: Array
     reasons: list[str | None]
     psf: Psf | None
     background: Background
+    noise_factor: float = 1.0
 
     @property
     def snr(self) -> Array:
-        """Flux over its standard error."""
-        snr: Array = self.table[:, FLUX] / np.sqrt(self.table[:, VAR_FLUX])
+        """Flux over its standard error, with what noise the pixels share."""
+        snr: Array = self.table[:, FLUX] / np.sqrt(self.table[:, VAR_FLUX]) / self.noise_factor
         return snr
 
     @property
@@ -107,6 +110,8 @@ def find_stars(
         Possibly empty.
     """
     background = measure_background(frame, bad)
+    factor = box_noise(frame, bad, background)
+    threshold, min_snr = threshold * factor, min_snr * factor
     candidates, estimated, scale = np.empty((0, 3)), None, 1
     for scale in _SCALES:
         if min(frame.shape) < 16 * scale:
@@ -119,7 +124,7 @@ def find_stars(
         if estimated is not None and estimated.fwhm < 6.0 * scale:
             break
     if estimated is None or len(candidates) == 0:
-        return Stars(np.empty((0, COLUMNS)), [], None, background)
+        return Stars(np.empty((0, COLUMNS)), [], None, background, factor)
     psf = estimated
     half = psf.half_window_px
     table = measure(frame, bad, candidates[:, 0], candidates[:, 1], psf, half, adu_per_e, saturation, background)
@@ -137,7 +142,7 @@ def find_stars(
     free = measure(frame, bad, table[:, X], table[:, Y], psf, half, adu_per_e, saturation, background, free_width=True)
     reasons = [_objection(k, table, snr, free, psf, half, frame.shape) for k in range(len(table))]
     measured = table[:, STATUS] == OK
-    return Stars(table[measured], [r for r, m in zip(reasons, measured, strict=True) if m], psf, background)
+    return Stars(table[measured], [r for r, m in zip(reasons, measured, strict=True) if m], psf, background, factor)
 
 
 def measure(

@@ -8,6 +8,7 @@ from .onskydistance import OnSkyDistance
 from .pixeloffsets import PixelOffsets
 from .radecoffsets import RaDecOffsets
 from .skyoffsets import SkyOffsets
+from .starshape import StarShape
 
 __all__ = [
     "AltAzOffsets",
@@ -19,4 +20,5 @@ __all__ = [
     "PixelOffsets",
     "RaDecOffsets",
     "SkyOffsets",
+    "StarShape",
 ]

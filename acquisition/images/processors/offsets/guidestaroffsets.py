@@ -6,6 +6,7 @@ In: an `Image`. Out: the image with `PixelOffsets` and `GuideStars`.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 
 from acquisition.errors import ImageError, NoStars, StarLost
 from acquisition.images import FrameFacts, Image, ImageProcessor
-from acquisition.images.meta import GuideStar, GuideStars, PixelOffsets
+from acquisition.images.meta import GuideStar, GuideStars, PixelOffsets, StarShape
 from acquisition.images.processors.plane import Detector, Plane, detector_of, plane_of
+from acquisition.images.processors.tangent import sky_to_pixel
 from acquisition.kernels import centroid as c
 from acquisition.kernels.combine import Motion, combine
 from acquisition.kernels.match import match_stars
@@ -25,6 +27,7 @@ from acquisition.kernels.track import Tracked, track
 
 Array = NDArray[np.float64]
 
+_NEAR_WANTED_PX = 10.0  # a star that the user wants is within this of where he points
 _NEAR_PX = 3  # the usual motion from frame to frame; more is searched for only when this fails
 _REASONS = {
     c.NEAR_EDGE: "too near the edge",
@@ -103,6 +106,11 @@ class GuideStarOffsets(ImageProcessor):
     precise : bool
         Fit the stars (True), or take windowed centroids, which are ten times faster and not as good for bright or
         narrow stars. Where no profile describes the stars (trailed ones), windowed centroids are taken in any case.
+    at_px : sequence of (x, y)
+        Take the stars nearest to these places of the first frame (0-based px) instead of choosing, however bright or
+        close to others they are.
+    at_sky_deg : sequence of (ra, dec)
+        The same by coordinates of a catalogue (ICRS degrees), through the WCS of the first frame.
     **kwargs
         As of `ImageProcessor`.
 
@@ -118,6 +126,8 @@ class GuideStarOffsets(ImageProcessor):
         min_snr: float = 6.0,
         search_px: int = 12,
         precise: bool = True,
+        at_px: Sequence[tuple[float, float]] = (),
+        at_sky_deg: Sequence[tuple[float, float]] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -130,7 +140,11 @@ class GuideStarOffsets(ImageProcessor):
         self._max_stars = max_stars
         self._min_snr = min_snr
         self._search_px = search_px
+        if not all(math.isfinite(v) for pair in (*at_px, *at_sky_deg) for v in pair):
+            raise ValueError(f"stars are wanted at {at_px}, {at_sky_deg}; allowed: finite numbers")
         self._precise = precise
+        self._at_px = tuple(at_px)
+        self._at_sky_deg = tuple(at_sky_deg)
         self.field: StarField | None = None
         self.lock_shift: tuple[float, float] = (0.0, 0.0)
 
@@ -148,12 +162,13 @@ class GuideStarOffsets(ImageProcessor):
         """
         plane = plane_of(image)
         if self.field is None:
-            offsets, stars = self._select(plane, image.facts)
+            offsets, stars, shape = self._select(plane, image.facts)
         else:
-            offsets, stars = self._follow(self.field, plane)
+            offsets, stars, shape = self._follow(self.field, plane)
         image = image.derive()
         image.set_meta(offsets)
         image.set_meta(stars)
+        image.set_meta(shape)
         return image
 
     async def reset(self) -> None:
@@ -169,16 +184,11 @@ class GuideStarOffsets(ImageProcessor):
 
     # --- the first frame --------------------------------------------------------------------------------------------
 
-    def _select(self, plane: Plane, facts: FrameFacts) -> tuple[PixelOffsets, GuideStars]:
-        rough = find_sky(plane)
-        detector = detector_of(plane, facts, *rough)
-        stars = find_stars(
-            plane.frame, plane.bad, adu_per_e=detector.adu_per_e, saturation=detector.saturation
-        )
-        window_sigma_px: float | None = None
-        if stars.psf is not None and not (self._precise and _profile_fits(stars)):
-            window_sigma_px = _window_sigma_px(stars)
-        chosen = choose(stars, self._max_stars, plane.frame.shape, with_clipped=window_sigma_px is None)
+    def _select(self, plane: Plane, facts: FrameFacts) -> tuple[PixelOffsets, GuideStars, StarShape]:
+        seen = survey(plane, facts, self._precise)
+        stars, detector, window_sigma_px = seen.stars, seen.detector, seen.window_sigma_px
+        wanted = self._wanted(plane, facts)
+        chosen = seen.chosen(self._max_stars, plane.frame.shape) if wanted is None else _nearest(stars, wanted)
         snr = stars.snr
         if not chosen or snr[chosen].max() < self._min_snr:
             raise NoStars(_why_none(stars, chosen, self._min_snr))
@@ -222,11 +232,25 @@ class GuideStarOffsets(ImageProcessor):
         step = plane.step
         errors = np.sqrt(1.0 / (1.0 / variance).sum(axis=0)) * step
         offsets = PixelOffsets(0.0 - self.lock_shift[0], 0.0 - self.lock_shift[1], float(errors[0]), float(errors[1]))
-        return offsets, self._report(field_, table, [None] * len(table), plane)
+        shape = _shape(table, np.ones(len(table), np.bool_), step)
+        return offsets, self._report(field_, table, [None] * len(table), plane), shape
+
+    def _wanted(self, plane: Plane, facts: FrameFacts) -> list[tuple[float, float]] | None:
+        """Places that the user asked for, px of the plane; None: choose."""
+        places = list(self._at_px)
+        if self._at_sky_deg:
+            if facts.wcs is None:
+                raise ImageError(f"{len(self._at_sky_deg)} stars wanted by coordinates, but the image has no WCS")
+            for ra_deg, dec_deg in self._at_sky_deg:
+                place = sky_to_pixel(facts.wcs, ra_deg, dec_deg)
+                if place is None:
+                    raise ImageError(f"the star wanted at {ra_deg:g}, {dec_deg:g} degrees is behind the telescope")
+                places.append(place)
+        return [(plane.from_image(x), plane.from_image(y)) for x, y in places] or None
 
     # --- later frames -----------------------------------------------------------------------------------------------
 
-    def _follow(self, field_: StarField, plane: Plane) -> tuple[PixelOffsets, GuideStars]:
+    def _follow(self, field_: StarField, plane: Plane) -> tuple[PixelOffsets, GuideStars, StarShape]:
         if plane.frame.shape != field_.shape:
             here, first = ("x".join(map(str, shape[::-1])) for shape in (plane.frame.shape, field_.shape))
             raise ImageError(f"frame is {here} px, the first one was {first}; reset to select stars anew")
@@ -260,6 +284,7 @@ class GuideStarOffsets(ImageProcessor):
                 math.sqrt(motion.var_dy) * step,
             ),
             report,
+            _shape(table, used, step),
         )
 
     def _find_again(self, field_: StarField, plane: Plane) -> Tracked:
@@ -325,9 +350,7 @@ class GuideStarOffsets(ImageProcessor):
             turn_err=math.hypot(field_.turn_err, 3e-4 * (1 + field_.unseen)),
         )
 
-    def _learn(
-        self, field_: StarField, tracked: Tracked, motion: Motion, used: NDArray[np.bool_], snr: Array
-    ) -> None:
+    def _learn(self, field_: StarField, tracked: Tracked, motion: Motion, used: NDArray[np.bool_], snr: Array) -> None:
         """What this frame says about the next: motion, rotation, brightness, widths, scatter."""
         table = tracked.table
         field_.motion = (motion.dx, motion.dy)
@@ -387,9 +410,7 @@ class GuideStarOffsets(ImageProcessor):
         field_.flux = grown(field_.flux, table[:, c.FLUX])
         field_.signal = grown(field_.signal, 0.6 * stars.snr[chosen])
 
-    def _report(
-        self, field_: StarField, table: Array, reasons: list[str | None], plane: Plane
-    ) -> GuideStars:
+    def _report(self, field_: StarField, table: Array, reasons: list[str | None], plane: Plane) -> GuideStars:
         """`GuideStars` in pixels of the image as delivered."""
         step = plane.step
         x_ref = plane.to_image(field_.x) + self.lock_shift[0]
@@ -416,6 +437,35 @@ class GuideStarOffsets(ImageProcessor):
                 for number, row, reason in zip(field_.number.tolist(), rows, reasons, strict=True)
             ]
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a first frame shows.
+
+    Attributes
+    ----------
+    stars : Stars
+    detector : Detector
+    window_sigma_px : float or None
+        Of the windowed centroids that will be taken; None: fits.
+    """
+
+    stars: Stars
+    detector: Detector
+    window_sigma_px: float | None
+
+    def chosen(self, most: int, shape: tuple[int, ...]) -> list[int]:
+        """Indices of the stars to guide on, the best first."""
+        return choose(self.stars, most, shape, with_clipped=self.window_sigma_px is None)
+
+
+def survey(plane: Plane, facts: FrameFacts, precise: bool = True) -> Survey:
+    """Find and measure the stars of a first frame, and decide how to measure them from then on."""
+    detector = detector_of(plane, facts, *find_sky(plane))
+    stars = find_stars(plane.frame, plane.bad, adu_per_e=detector.adu_per_e, saturation=detector.saturation)
+    fits = stars.psf is None or (precise and _profile_fits(stars))
+    return Survey(stars, detector, None if fits else _window_sigma_px(stars))
 
 
 def find_sky(plane: Plane) -> tuple[float, float]:
@@ -448,6 +498,25 @@ def choose(stars: Stars, most: int, shape: tuple[int, ...], with_clipped: bool) 
     return sorted(chosen, key=lambda k: float(variance[k]))
 
 
+def _nearest(stars: Stars, wanted: list[tuple[float, float]]) -> list[int]:
+    """Indices of the stars nearest to the places wanted, in that order.
+
+    Raises
+    ------
+    NoStars
+        If there is none within `_NEAR_WANTED_PX` of one of them.
+    """
+    chosen: list[int] = []
+    for x, y in wanted:
+        distance = np.hypot(stars.table[:, c.X] - x, stars.table[:, c.Y] - y)
+        if len(distance) == 0 or distance.min() > _NEAR_WANTED_PX:
+            nearest = f"the nearest is {distance.min():.0f} px away" if len(distance) else "there is none at all"
+            raise NoStars(f"no star at ({x:.0f}, {y:.0f}) px: {nearest}, need {_NEAR_WANTED_PX:.0f}")
+        if (best := int(np.argmin(distance))) not in chosen:
+            chosen.append(best)
+    return chosen
+
+
 def _window_sigma_px(stars: Stars) -> float:
     """Window of the centroids: half-flux diameter over 2.355 as in SExtractor, but no narrower than pixels allow.
 
@@ -468,6 +537,13 @@ def _variance(table: Array) -> Array:
     """Variance of x and y, [n, 2], px², enlarged where the profile does not fit."""
     scale = np.maximum(table[:, c.CHI2], 1.0)
     return table[:, [c.VAR_X, c.VAR_Y]] * scale[:, None]
+
+
+def _shape(table: Array, used: NDArray[np.bool_], step: int) -> StarShape:
+    """Medians over the stars used, those that are not clipped if there are any."""
+    rows = table[used & (table[:, c.CLIPPED] == 0)] if (used & (table[:, c.CLIPPED] == 0)).any() else table[used]
+    hfd, x, y = np.median(rows[:, [c.HFD, c.FWHM_X, c.FWHM_Y]], axis=0).tolist()
+    return StarShape(hfd * step, math.sqrt(x * y) * step, 1.0 - min(x, y) / max(x, y), len(rows))
 
 
 def _common_variance(field_: StarField, used: NDArray[np.bool_]) -> float:

@@ -1,0 +1,112 @@
+"""How far the Sun, the Moon or a planet moved since the first frame.
+
+In: an `Image`. Out: the image with `PixelOffsets`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acquisition.errors import ImageError, NoStars, StarLost
+from acquisition.images import Image, ImageProcessor
+from acquisition.images.meta import PixelOffsets
+from acquisition.images.processors.plane import plane_of
+from acquisition.kernels.correlate import correlate, find_disk
+
+_CLEAR = 6.0  # a correlation peak below this many standard deviations means nothing
+
+
+class DiskOffsets(ImageProcessor):
+    """Offset of an extended disk, or of any detail, against the first frame.
+
+    The first frame (after construction or `reset`) is the reference, with offset 0; offset = place - place in the
+    first frame - lock shift, px of the image as delivered.
+
+    Parameters
+    ----------
+    method : str
+        ``limb``: centre of the circle on which the limb lies; phases and clipped parts do not matter, but enough of
+        the limb must be in the frame. ``correlation``: shift of the whole picture, for details of a surface that
+        fills the frame; without error bars.
+    **kwargs
+        As of `ImageProcessor`.
+
+    Raises
+    ------
+    ValueError
+        If the method is none of these.
+    """
+
+    def __init__(self, method: str = "limb", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if method not in ("limb", "correlation"):
+            raise ValueError(f"method is {method!r}; allowed: limb, correlation")
+        self._method = method
+        self.centre: tuple[float, float, float] | None = None  # of the first frame: x, y, error
+        self.picture: NDArray[Any] | None = None
+        self.lock_shift: tuple[float, float] = (0.0, 0.0)
+
+    async def __call__(self, image: Image) -> Image:
+        """Measure a frame.
+
+        Raises
+        ------
+        NoStars
+            If the first frame shows no disk.
+        StarLost
+            If a later one does not, or nothing that resembles the first.
+        ImageError
+            If the frame is no picture, or of another size than the first (correlation).
+        """
+        offsets = self._limb(image) if self._method == "limb" else self._correlation(image)
+        image = image.derive()
+        image.set_meta(offsets)
+        return image
+
+    async def reset(self) -> None:
+        """Forget the reference and the lock shift."""
+        self.centre = self.picture = None
+        self.lock_shift = (0.0, 0.0)
+
+    def shift_lock(self, dx_px: float, dy_px: float) -> None:
+        """Move the place where the disk should be, px of the image as delivered."""
+        if not (math.isfinite(dx_px) and math.isfinite(dy_px)):
+            raise ValueError(f"lock shift is ({dx_px}, {dy_px}) px; allowed: finite numbers")
+        self.lock_shift = (self.lock_shift[0] + dx_px, self.lock_shift[1] + dy_px)
+
+    def _limb(self, image: Image) -> PixelOffsets:
+        plane = plane_of(image)
+        found = find_disk(_without_bad(plane.frame, plane.bad))
+        if found is None:
+            trouble = StarLost if self.centre is not None else NoStars
+            raise trouble("no disk: no limb lies on a circle of 4 px radius or more")
+        x, y, error = plane.to_image(found[0]), plane.to_image(found[1]), found[3] * plane.step
+        if self.centre is None:
+            self.centre = (x, y, error)
+        total = math.hypot(error, self.centre[2]) if (x, y) != self.centre[:2] else error
+        return PixelOffsets(
+            x - self.centre[0] - self.lock_shift[0], y - self.centre[1] - self.lock_shift[1], total, total
+        )
+
+    def _correlation(self, image: Image) -> PixelOffsets:
+        plane = plane_of(image)
+        picture = _without_bad(plane.frame, plane.bad)
+        if self.picture is None:
+            self.picture = picture
+        if picture.shape != self.picture.shape:
+            raise ImageError(f"frame is {picture.shape}, the first one was {self.picture.shape}; reset to begin anew")
+        dx, dy, height = correlate(self.picture, picture)
+        if height < _CLEAR:
+            raise StarLost(f"nothing resembles the first frame: correlation {height:.1f} sigma, need {_CLEAR:g}")
+        return PixelOffsets(dx * plane.step - self.lock_shift[0], dy * plane.step - self.lock_shift[1])
+
+
+def _without_bad(frame: NDArray[Any], bad: NDArray[np.uint8]) -> NDArray[np.float32]:
+    picture = frame.astype(np.float32)
+    if bad.size:
+        picture[bad != 0] = np.nan
+    return picture

@@ -13,6 +13,7 @@ import re
 import tty
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -126,7 +127,7 @@ class SerialMount:
     # --- what it says ---
 
     async def _lx200(self, command: str) -> str:
-        state = await self._mount.state()
+        state = await self._state()
         ra_deg, dec_deg = epoch.of_date(state.ra_deg or 0.0, state.dec_deg or 0.0, datetime.now(UTC))
         rate = (state.ra_guide_rate_arcsec_per_s or 0.0) / SIDEREAL_ARCSEC_PER_S
         smart = self._dialect in ("onstep", "am5")
@@ -170,7 +171,7 @@ class SerialMount:
         return ""  # what a mount does not know it does not answer
 
     async def _ioptron(self, command: str) -> str:
-        state = await self._mount.state()
+        state = await self._state()
         ra_deg, dec_deg = epoch.of_date(state.ra_deg or 0.0, state.dec_deg or 0.0, datetime.now(UTC))
         side = {PierSide.EAST: 0, PierSide.WEST: 1}.get(state.pier_side, 2)
         rate = round((state.ra_guide_rate_arcsec_per_s or 0.0) / SIDEREAL_ARCSEC_PER_S * 100)
@@ -201,6 +202,12 @@ class SerialMount:
         if match := re.fullmatch(r"Z([SQEC])(\d{5})", command):
             return self._pulse(IOPTRON_PULSES[match[1]], int(match[2]))
         return ""
+
+    async def _state(self) -> MountState:
+        """The mount's; a drive that has not ended is a slew, settling included."""
+        state = await self._mount.state()
+        drive = self._motions.get("slew")
+        return state if drive is None or drive.done() else replace(state, slewing=True)
 
     def _flags(self, state: MountState) -> str:
         tracks, slews, parked = ("" if state.tracking else "n"), ("" if state.slewing else "N"), state.parked
@@ -263,7 +270,7 @@ def _signed(value: float, degree: str, minute: str) -> str:
 def _degrees(text: str) -> float:
     """A number from sexagesimal text with any separators."""
     parts = [float(part) for part in re.findall(r"\d+(?:\.\d+)?", text)]
-    value = sum(part / 60**place for place, part in enumerate(parts))
+    value = sum(part * 60.0**-place for place, part in enumerate(parts))
     return -value if text.strip().startswith("-") else value
 
 

@@ -70,6 +70,15 @@ def cameras(hardware: list[str]) -> list[CameraCase]:
 def mounts(hardware: list[str]) -> list[MountCase]:
     return [
         MountCase("sim", lambda: open_mount("sim://", DeviceContext(seed=1)), virtual_time.run),
+        *(
+            MountCase(
+                f"lx200 {dialect}",
+                lambda dialect=dialect: _open_lx200(dialect),  # type: ignore[misc]
+                asyncio.run,
+                marks=() if dialect == "onstep" else (pytest.mark.slow,),
+            )
+            for dialect in ("onstep", "gps", "classic", "am5", "astrophysics", "pulsar2", "ioptron")
+        ),
         MountCase("st4", _open_st4, asyncio.run, marks=(needs_compiler,)),
         *(
             MountCase(url, lambda url=url: open_mount(url), asyncio.run)  # type: ignore[misc]
@@ -116,3 +125,10 @@ def _open_st4() -> Mount:
     context = DeviceContext()
     open_camera("zwo://ASI120MM%20Mini?emulate=1&pattern=1", context)
     return open_mount("st4://camera", context)
+
+
+def _open_lx200(dialect: str) -> Mount:
+    """A mount on a pseudo-terminal whose slews take no time worth waiting for."""
+    context = DeviceContext(seed=1)
+    scenario = Path(__file__).with_name("fast_mount.toml")
+    return open_mount(f"lx200://?emulate=1&dialect={dialect}&scenario={scenario}", context)

@@ -1,0 +1,1 @@
+"""Serial mounts that speak LX200 or one of its dialects, over pyserial."""

@@ -55,7 +55,12 @@ class Bank(NamedTuple):
 
 
 def new_bank(
-    walk: FloatArray, offset: float | FloatArray, velocity_error: float, omega: FloatArray, prior: FloatArray, drift: FloatArray
+    walk: FloatArray,
+    offset: float | FloatArray,
+    velocity_error: float,
+    omega: FloatArray,
+    prior: FloatArray,
+    drift: FloatArray,
 ) -> Bank:
     """A bank before its first measurement.
 
@@ -79,7 +84,7 @@ def new_bank(
 
 
 @vectorised
-def _times(p: FloatArray, h: FloatArray, out: FloatArray) -> float:
+def times(p: FloatArray, h: FloatArray, out: FloatArray) -> float:
     """out = p h, and h p h."""
     total = 0.0
     for i in range(len(h)):
@@ -89,6 +94,34 @@ def _times(p: FloatArray, h: FloatArray, out: FloatArray) -> float:
         out[i] = row
         total += row * h[i]
     return total
+
+
+@compiled
+def learn(
+    x: FloatArray, p: FloatArray, noise: FloatArray, h: FloatArray, gain: FloatArray, z: float, weight: float
+) -> tuple[float, float]:
+    """Give one filter its measurement, seen through `h`; outliers count less.
+
+    Returns
+    -------
+    expected, score : float
+        What it expected, and the logarithm of that measurement's (heavy-tailed) likelihood.
+    """
+    expected = 0.0
+    for j in range(len(x)):
+        expected += h[j] * x[j]
+    r = noise[1] / noise[0]
+    known = times(p, h, gain)
+    variance = known + r * weight
+    innovation = z - expected
+    squared = innovation * innovation / variance
+    trusted = known + r * weight * max(1.0, squared / _OUTLIER**2)
+    for j in range(len(x)):
+        x[j] += gain[j] * innovation / trusted
+    _subtract(p, gain, trusted)
+    noise[0] = _NOISE_FORGETTING * noise[0] + 0.5
+    noise[1] = _NOISE_FORGETTING * noise[1] + 0.5 * r * min(squared, 6.0)
+    return expected, -0.5 * math.log(variance) - 3 * math.log(1 + min(squared, 12.0) / 5)
 
 
 @compiled
@@ -122,25 +155,8 @@ def update(
         x, p = bank.x[i], bank.p[i]
         r = bank.noise[i, 1] / bank.noise[i, 0]
         _advance(x, p, dt_s, r * bank.walk[i, 0], r * bank.walk[i, 1], bank.drift)
-        expected = 0.0
-        for j in range(m):
-            expected += h[j] * x[j]
-        out[i] = expected
-        known = _times(p, h, gain)
-        variance = known + r * weight
-        innovation = z[i] - expected
-        squared = innovation * innovation / variance
-        trusted = known + r * weight * max(1.0, squared / _OUTLIER**2)
-        for j in range(m):
-            x[j] += gain[j] * innovation / trusted
-        _subtract(p, gain, trusted)
-        bank.noise[i, 0] = _NOISE_FORGETTING * bank.noise[i, 0] + 0.5
-        bank.noise[i, 1] = _NOISE_FORGETTING * bank.noise[i, 1] + 0.5 * r * min(squared, 6.0)
-        bank.score[i] = (
-            (1 - 1 / memory) * bank.score[i]
-            - 0.5 * math.log(variance)
-            - 3 * math.log(1 + min(squared, 12.0) / 5)
-        )  # fmt: skip
+        out[i], gained = learn(x, p, bank.noise[i], h, gain, z[i], weight)
+        bank.score[i] = (1 - 1 / memory) * bank.score[i] + gained
 
 
 @vectorised
@@ -183,7 +199,7 @@ def predict(bank: Bank, dt_s: float, t_s: float, mean: FloatArray, variance: Flo
         for j in range(m):
             total += h[j] * bank.x[i, j]
         mean[i] = total
-        variance[i] = _times(bank.p[i], h, ph) + r * (bank.walk[i, 0] * dt_s + bank.walk[i, 1] * dt_s**3 / 3)
+        variance[i] = times(bank.p[i], h, ph) + r * (bank.walk[i, 0] * dt_s + bank.walk[i, 1] * dt_s**3 / 3)
 
 
 @compiled

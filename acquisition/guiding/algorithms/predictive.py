@@ -17,6 +17,7 @@ from acquisition.guiding.algorithms.law import Dithered, Input, Lost, Measured, 
 
 if TYPE_CHECKING:
     from acquisition.kernels.kalman_bank import Bank
+    from acquisition.kernels.kalman_swing import SwingBank
 
 FloatArray = NDArray[np.float64]
 
@@ -26,7 +27,11 @@ _TREND_WALKS = np.array(
 )
 _PERIODIC_WALKS = np.array([(1e-3, 1e-7), (0.01, 1e-6), (0.05, 1e-5), (0.2, 1e-4), (1, 1e-4)])
 _HARMONICS = (8, 30)
+# Swinging motion, seen by fast cameras: periods s, damping ratios, variances in units of the measurement's.
+_SWINGS = np.array([(2 * np.pi / period_s, 0.5, power) for period_s in (3, 6, 12) for power in (10, 30, 100)] * 3)
+_SWING_WALKS = np.repeat([(0.2, 1e-4), (4, 0.01), (20, 0.1)], len(_SWINGS) // 3, axis=0)
 _MEMORY = 200.0
+_LEARNED = 2  # banks before those that know a period
 _SEARCH_EVERY_S, _SEARCHES = 20.0, 20  # a search at the earliest after 20 s, or 1/20 of the time so far
 _SCAN_EVERY_S = 600.0
 _NOTICEABLE = 0.03  # change of the worm's phase over the history, rad
@@ -70,7 +75,7 @@ class PredictiveState:
     Attributes
     ----------
     banks : tuple of Bank
-        The trend filters, then the periodic ones; empty before the first frame.
+        The trend filters, the swinging ones, and the periodic ones once there are any; empty before the first frame.
     history : Table
         Time since the first frame, exposure, position without corrections, relative variance, innovation.
     epoch_s : float
@@ -89,7 +94,7 @@ class PredictiveState:
     """
 
     history: Table
-    banks: tuple[Bank, ...] = ()
+    banks: tuple[Bank | SwingBank, ...] = ()
     epoch_s: float = 0.0
     lock: float = 0.0
     sent: float = 0.0
@@ -140,13 +145,14 @@ class Predictive:
                 return state, 0.0
 
     def _measured(self, state: PredictiveState, given: Measured) -> tuple[PredictiveState, float]:
-        from acquisition.kernels import kalman_bank
+        from acquisition.kernels import kalman_bank, kalman_swing
 
         position = given.displacement + state.lock + state.sent
         if not state.banks:
             none = np.zeros(0)
             trend = kalman_bank.new_bank(_TREND_WALKS, position, 0.05, none, none, none)
-            state = replace(state, banks=(trend,), epoch_s=given.t_s)
+            swing = kalman_swing.new_swing_bank(_SWING_WALKS, _SWINGS, position, 0.05)
+            state = replace(state, banks=(trend, swing), epoch_s=given.t_s)
         t_s = given.t_s - state.epoch_s
         state, weight = _weighed(state, given.error)
         dt_s = t_s - state.history.rows[-1, 0] if len(state.history) else 0.0
@@ -156,7 +162,7 @@ class Predictive:
         banks = tuple(bank.copy() for bank in state.banks)
         expected = [np.empty(len(bank.x)) for bank in banks]
         for bank, out in zip(banks, expected, strict=True):
-            kalman_bank.update(bank, dt_s, t_s, given.exposure_s, np.full(len(out), position), weight, _MEMORY, out)
+            _update(bank, dt_s, t_s, given.exposure_s, position, weight, out)
         innovation = position - float(shares @ np.concatenate(expected))
         end_s = given.t_s + given.exposure_s / 2
         latency_s = max(0.0, given.now_s - end_s) if given.now_s is not None else 0.0
@@ -193,7 +199,19 @@ def _weighed(state: PredictiveState, error: float | None) -> tuple[PredictiveSta
     return replace(state, typical_variance=typical), 0.5 + 0.5 * min(variance / typical, 50.0)
 
 
-def _shares(banks: tuple[Bank, ...]) -> FloatArray:
+def _update(
+    bank: Bank | SwingBank, dt_s: float, t_s: float, exposure_s: float, z: float, weight: float, out: FloatArray
+) -> None:
+    from acquisition.kernels.kalman_bank import Bank, update
+    from acquisition.kernels.kalman_swing import update_swing
+
+    if isinstance(bank, Bank):
+        update(bank, dt_s, t_s, exposure_s, np.full(len(out), z), weight, _MEMORY, out)
+    else:
+        update_swing(bank, dt_s, z, weight, _MEMORY, out)
+
+
+def _shares(banks: tuple[Bank | SwingBank, ...]) -> FloatArray:
     """Posterior probability of every filter of every bank."""
     score = np.concatenate([bank.score for bank in banks])
     share = np.exp(score - score.max())
@@ -203,13 +221,16 @@ def _shares(banks: tuple[Bank, ...]) -> FloatArray:
 
 def _predict(state: PredictiveState, t_s: float) -> tuple[float, float]:
     """Position without corrections at `t_s` since the first frame, and its standard deviation."""
-    from acquisition.kernels import kalman_bank
+    from acquisition.kernels import kalman_bank, kalman_swing
 
     dt_s = t_s - state.history.rows[-1, 0]
     means, variances = [], []
     for bank in state.banks:
         mean, variance = np.empty(len(bank.x)), np.empty(len(bank.x))
-        kalman_bank.predict(bank, dt_s, t_s, mean, variance)
+        if isinstance(bank, kalman_bank.Bank):
+            kalman_bank.predict(bank, dt_s, t_s, mean, variance)
+        else:
+            kalman_swing.predict_swing(bank, dt_s, mean, variance)
         means.append(mean)
         variances.append(variance)
     share, mean = _shares(state.banks), np.concatenate(means)
@@ -224,7 +245,7 @@ def _with_work(state: PredictiveState, t_s: float) -> PredictiveState:
     if state.work is not None or t_s - state.searched_s < max(_SEARCH_EVERY_S, t_s / _SEARCHES):
         return state
     scan = state.worm is None or t_s - state.scanned_s >= _SCAN_EVERY_S
-    rows, worm, built = state.history.rows, state.worm, len(state.banks) > 1
+    rows, worm, built = state.history.rows, state.worm, len(state.banks) > _LEARNED
     work = Work(state.epoch_s + t_s + _WORK_TAKES_S, lambda: _search(rows, worm, built, scan))
     return replace(state, searched_s=t_s, scanned_s=t_s if scan else state.scanned_s, work=work)
 
@@ -296,21 +317,20 @@ def _periodic_bank(rows: FloatArray, worm: Worm, harmonics: int, walks: FloatArr
 
 def _refitted(state: PredictiveState, refit: Refit) -> PredictiveState:
     """Take over what was found, and let new filters see the frames since."""
-    from acquisition.kernels.kalman_bank import update
-
     state = replace(state, work=None, worm=refit.worm)
     if refit.banks is None:
         return state
-    banks = [state.banks[0]]
+    banks = list(state.banks[:_LEARNED])
+    old = state.banks[_LEARNED:]
     fresh = state.history.rows[refit.frames - 1 :]
     for i, bank in enumerate(refit.banks):
         bank = bank.copy()
-        if refit.anew or i + 1 >= len(state.banks):
+        if refit.anew or i >= len(old):
             bank = bank._replace(score=bank.score - 3)
         out = np.empty(len(bank.x))
         for before, row in pairwise(fresh):
-            update(bank, row[0] - before[0], row[0], row[1], np.full(len(out), row[2]), row[3], _MEMORY, out)
-        if not refit.anew and i + 1 < len(state.banks):
-            bank = bank._replace(score=state.banks[i + 1].score)
+            _update(bank, row[0] - before[0], row[0], row[1], row[2], row[3], out)
+        if not refit.anew and i < len(old):
+            bank = bank._replace(score=old[i].score)
         banks.append(bank)
     return replace(state, banks=tuple(banks))

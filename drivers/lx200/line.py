@@ -6,6 +6,7 @@ In: commands. Out: answers, each within a deadline; after noise the line is brou
 from __future__ import annotations
 
 import errno
+import termios
 import time
 from collections.abc import Callable
 from typing import Any
@@ -77,7 +78,7 @@ class Line:
                 check(text)
             except TimeoutError as error:
                 problem = str(error)
-            except OSError as error:  # pyserial's errors, too
+            except (OSError, termios.error) as error:  # pyserial's are OSErrors
                 raise DeviceGone(f"{self.port}: the line is lost: {error}") from error
             except ValueError as error:
                 problem = str(error)

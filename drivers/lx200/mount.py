@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -310,8 +311,6 @@ class SerialMount:
 
     def _halt_and_wait(self) -> None:
         """Halt, and wait until that has happened."""
-        import time
-
         self._dialect.halt_all(self._asking())
         deadline_s = time.monotonic() + HALTS_S
         while self._read_status().slewing and time.monotonic() < deadline_s:

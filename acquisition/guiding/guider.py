@@ -127,7 +127,7 @@ class _Axis:
         self._step(Sent(px * self._unit_per_px))
 
     def _step(self, given: Input) -> float:
-        return self._law.step(given) / self._unit_per_px
+        return float(self._law.step(given)) / self._unit_per_px  # plain: NumPy's scalars do not go into JSON
 
 
 @dataclass(slots=True)

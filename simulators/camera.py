@@ -37,7 +37,7 @@ from . import sensor as chip
 from .frame import render, warm_up, whole, window
 from .pointing import airmass
 from .streams import Subject, generator, key
-from .world import Field, World, shared_world, whole_number
+from .world import WORLD_OPTIONS, Field, World, shared_world, whole_number
 
 log = logging.getLogger(__name__)
 
@@ -366,7 +366,7 @@ SOFTWARE = f"starlatch {version('starlatch')}"
 
 
 def _open(url: DeviceUrl, context: DeviceContext) -> Camera:
-    url.check_options("seed", "world", "scenario", "hang_after")
+    url.check_options(*WORLD_OPTIONS, "hang_after")
     return SimulatedCamera(shared_world(url, context), whole_number(url, "hang_after") or 0)
 
 
@@ -375,7 +375,7 @@ def _discover() -> Sequence[Listing]:
 
 
 DRIVER: Driver[Camera] = Driver(
-    summary="a simulated guide camera under a simulated sky (?scenario= ?seed= ?world= ?hang_after=)",
+    summary="a simulated guide camera under a simulated sky (?scenario= ?seed= ?disturbance= ?world= ?hang_after=)",
     example="sim://?seed=1",
     open=_open,
     discover=_discover,

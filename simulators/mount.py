@@ -24,7 +24,7 @@ from acquisition.mount import (
 )
 
 from .mechanics import shortest_turn_deg
-from .world import World, shared_world
+from .world import WORLD_OPTIONS, World, shared_world
 
 FLIP_DEG = 180.0
 """How far both axes turn when the telescope goes to the other side of the pier."""
@@ -215,7 +215,7 @@ class SimulatedMount:
 
 
 def _open(url: DeviceUrl, context: DeviceContext) -> Mount:
-    url.check_options("seed", "world", "scenario", "port")
+    url.check_options(*WORLD_OPTIONS, "port")
     port = url.query.get("port", "serial")
     if port not in ("serial", "guide"):
         raise ConfigError(f"port is {port!r} in {url.text!r}; allowed: serial, guide")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -25,6 +25,7 @@ from .faults import Fault, Faults
 from .mechanics import SIDEREAL_ARCSEC_PER_S, Mechanics
 from .pointing import SlowError, airmass_of, hour_angle_deg, slow_error
 from .process import Floats
+from .recording import read_recording
 from .scenario import DEFAULT, Scenario, load_scenario
 from .sensor import HotPixels, Structure, hot_pixels, structure
 from .setup import Setup
@@ -32,6 +33,8 @@ from .sky import Sky, tangent_plane_arcsec
 from .streams import Subject, generator
 
 DEFAULT_SEED = 1
+WORLD_OPTIONS = ("seed", "world", "scenario", "disturbance", "section")
+"""Of a URL, that say which world is meant."""
 PATH_STEP_S = 0.02
 MOST_PATH_STEPS = 20_000
 MOST_PIECES = 256
@@ -377,14 +380,18 @@ def shared_world(url: DeviceUrl, context: DeviceContext) -> World:
         raise ConfigError(
             f"scenario is {wanted!r} in {url.text!r} and {context.scenario!r} for the whole run; give it once"
         )
+    recorded = url.query.get("disturbance"), whole_number(url, "section") or 0
+    if recorded[0] is None and "section" in url.query:
+        raise ConfigError(f"section in {url.text!r} is of a disturbance; give both")
     name = url.query.get("world", "")
     place = f"simulators.world:{name}"
     if place not in context.shared:
-        world = make_world(
-            load_scenario(wanted) if wanted is not None else DEFAULT,
-            DEFAULT_SEED if seed is None else seed,
-        )
-        context.shared[place] = _Shared(world, wanted)
+        scenario = load_scenario(wanted) if wanted is not None else DEFAULT
+        recording = None
+        if recorded[0] is not None:
+            recording = read_recording(recorded[0], recorded[1], scenario.setup.dec_deg)
+        world = make_world(scenario, DEFAULT_SEED if seed is None else seed, recording)
+        context.shared[place] = _Shared(world, wanted, recorded)
     shared = context.shared[place]
     assert isinstance(shared, _Shared)
     if seed is not None and seed != shared.world.seed:
@@ -398,23 +405,48 @@ def shared_world(url: DeviceUrl, context: DeviceContext) -> World:
             f"{'the default one' if shared.scenario is None else repr(shared.scenario)}; "
             "give it to the first device of a world"
         )
+    if recorded[0] is not None and recorded != shared.recorded:
+        raise ConfigError(
+            f"disturbance is {recorded[0]!r} in {url.text!r}, but world {name!r} was made of "
+            f"{shared.recorded[0] or 'none'}; give it to the first device of a world"
+        )
     return shared.world
 
 
-def make_world(scenario: Scenario, seed: int) -> World:
-    """The world of a scenario; `ConfigError` for values that do not go together."""
+def make_world(scenario: Scenario, seed: int, recording: Recording | None = None) -> World:
+    """The world of a scenario; `ConfigError` for values that do not go together.
+
+    A recording brings its night's seeing, noise and everything that the mount did wrong, so none of that is added; and
+    it was taken out of the guiding as if pulses moved the axis at once, so there is no backlash and no stiction.
+    """
+    setup = scenario.setup
+    if recording is not None:
+        still = tuple(replace(layer, share=0.0) for layer in setup.air.layers)
+        setup = replace(
+            setup,
+            air=replace(setup.air, layers=still, frame_jitter_arcsec=0.0, refraction=False),
+            mount=replace(
+                setup.mount,
+                backlash_dec_arcsec=0.0,
+                stiction_dec_arcsec=0.0,
+                polar_azimuth_arcmin=0.0,
+                polar_altitude_arcmin=0.0,
+                flexure_arcsec=(0.0, 0.0),
+            ),
+        )
     try:
-        return World(scenario.setup, seed, scenario.faults)
+        return World(setup, seed, scenario.faults, recording)
     except ValueError as error:
         raise ConfigError(f"scenario {scenario.name!r}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """A world of a context, and the scenario that it was asked for with."""
+    """A world of a context, and the scenario and recording (file, section) that it was asked for with."""
 
     world: World
     scenario: str | None
+    recorded: tuple[str | None, int]
 
 
 def whole_number(url: DeviceUrl, key: str) -> int | None:

@@ -194,7 +194,11 @@ def opened(url, context, kind=open_camera):
         (1, "sim://?seed=2", "seed is 2 .* and 1 for the whole run"),
         (None, "sim://?seed=-1", "a whole number"),
         (None, "sim://?seed=1.5", "a whole number"),
-        (None, "sim://?sed=1", "unknown option 'sed'.*allowed: hang_after, scenario, seed, world"),
+        (
+            None,
+            "sim://?sed=1",
+            "unknown option 'sed'.*allowed: disturbance, hang_after, scenario",
+        ),
         (None, "sim://?hang_after=soon", "hang_after is 'soon'"),
     ],
 )

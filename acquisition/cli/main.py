@@ -21,6 +21,7 @@ COMMANDS = {
     "calibrate": ("acquisition.cli.calibrate", "Measure how the stars move when the mount is pulsed, and keep it."),
     "config": ("acquisition.cli.config", "Check a config file, or print the schema of all of them."),
     "devices": ("acquisition.cli.devices", "List the device schemes, and what each driver can see."),
+    "doctor": ("acquisition.cli.doctor", "Check this machine, and say what mends it."),
     "expose": ("acquisition.cli.expose", "Take frames with a camera and save them."),
     "guide": ("acquisition.cli.guide", "Guide a telescope; without options, a simulated one."),
     "log": ("acquisition.cli.log", "Read guide logs, ours and PHD2's: figures, plots, advice."),

@@ -438,7 +438,7 @@ class Guider:
         if self._pause:
             return
         self._change(State.LOST_LOCK, reason)
-        exposure_s = self._camera.settings.exposure_s
+        exposure_s = self._frames.settings.exposure_s
         await self._correct((ra.lost(now, exposure_s), dec.lost(now, exposure_s)), response, ra, dec)
 
     async def _correct(

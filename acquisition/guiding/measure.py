@@ -58,7 +58,7 @@ class FrameSource:
         self._camera = camera
         self._chain = chain
         self._notice = notice
-        self._settings = camera.settings
+        self.settings = camera.settings  # known even while the camera is gone
         self._failures = 0
         self._not_before_s = -math.inf
 
@@ -112,4 +112,4 @@ class FrameSource:
         with contextlib.suppress(DeviceError):  # else the next frame fails, and the wait grows
             await self._camera.close()
             await self._camera.connect()
-            await self._camera.configure(self._settings)
+            await self._camera.configure(self.settings)

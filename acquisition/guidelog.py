@@ -223,6 +223,9 @@ class OpenLoop:
         Since guiding began; frames without a star are left out.
     ra_px, dec_px : array
         Displacement along the mount's axes against the first lock.
+    snr : array
+    lost_s : array
+        When frames had no star.
     scale_arcsec : float or None
         Arcsec per px, where the log states it.
     """
@@ -230,6 +233,8 @@ class OpenLoop:
     t_s: NDArray[np.float64]
     ra_px: NDArray[np.float64]
     dec_px: NDArray[np.float64]
+    snr: NDArray[np.float64]
+    lost_s: NDArray[np.float64]
     scale_arcsec: float | None
 
 
@@ -250,19 +255,20 @@ def open_loop(section: GuidingSection) -> OpenLoop:
         if (found := re.match(r"DITHER by (-?[\d.]+), (-?[\d.]+)", text))
     }
     ra_sum = dec_sum = 0.0
-    points: list[tuple[float, float, float]] = []
+    points: list[tuple[float, float, float, float]] = []
     for i, row in enumerate(section.rows):
         ra_shift, dec_shift = shifts.get(i, (0.0, 0.0))
         ra_sum, dec_sum = ra_sum + ra_shift, dec_sum + dec_shift
         if isinstance(row, DropRow):
             continue
-        points.append((row.time_s, row.ra_raw + ra_sum, row.dec_raw + dec_sum))
+        points.append((row.time_s, row.ra_raw + ra_sum, row.dec_raw + dec_sum, row.snr))
         ra_sum += _signed_s(row.ra_ms, row.ra_direction, "W") * rates[0]
         dec_sum += _signed_s(row.dec_ms, row.dec_direction, "S") * rates[1]
     if not points:
         raise ConfigError(f"guiding of {section.begins}: no frame has a star")
-    t_s, ra_px, dec_px = np.array(points).T
-    return OpenLoop(t_s, ra_px, dec_px, section.setting("Pixel scale"))
+    t_s, ra_px, dec_px, snr = np.array(points).T
+    lost_s = np.array([row.time_s for row in section.rows if isinstance(row, DropRow)])
+    return OpenLoop(t_s, ra_px, dec_px, snr, lost_s, section.setting("Pixel scale"))
 
 
 def _signed_s(duration_ms: int, direction: str, positive: str) -> float:

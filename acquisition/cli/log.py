@@ -81,6 +81,50 @@ def assistant(file: Path, number: int | None) -> None:
             click.echo(f"  - {advice}")
 
 
+@command.command()
+@_FILE
+@click.option("--law", "laws", multiple=True, help="A law to compare; several times [default: all].")
+@click.option("--section", "number", type=click.IntRange(min=1), help="Only this guiding section, counted from 1.")
+def replay(file: Path, laws: tuple[str, ...], number: int | None) -> None:
+    """Guide the nights of FILE again with other laws, and compare what each would have left.
+
+    The motion without corrections is worked out from the log; it holds that night's seeing. Measured RMS, the first 30
+    frames left out; every correction is taken to be sent whole, so pulses that backlash swallowed make Dec look better
+    than it can be.
+
+    \b
+    Example:
+      starlatch log replay PHD2_GuideLog_2026-07-30_223924.txt --law predictive --law hysteresis
+    """
+    from acquisition.guidelog import open_loop
+    from acquisition.guiding.algorithms import LAWS
+    from acquisition.guiding.replay import LEFT_OUT
+    from acquisition.guiding.replay import replay as replay_law
+
+    for name in laws:
+        if name not in LAWS:
+            raise click.BadParameter(f"{name!r}; there are: {', '.join(LAWS)}", param_hint="--law")
+    for i, section, summary in _chosen(_read(file), number, file):
+        motion = open_loop(section)
+        if len(motion.t_s) <= LEFT_OUT:
+            click.echo(f"section {i}, {section.begins}: {len(motion.t_s)} frames, too few")
+            continue
+        scale, unit = (motion.scale_arcsec, '"') if motion.scale_arcsec else (1.0, "px")
+        exposure_s = (section.setting("Exposure") or 1000 * summary.cadence_s) / 1000
+        click.echo(f"section {i}, {section.begins}, {summary.frames} frames")
+        click.echo(f"  {'law':16}{'RA':>9}{'Dec':>9}")
+        click.echo(f"  {'as guided':16}{summary.ra.rms_px * scale:8.2f}{unit}{summary.dec.rms_px * scale:8.2f}{unit}")
+        for name in laws or LAWS:
+            rms = [
+                replay_law(
+                    LAWS[name](), motion.t_s, axis, motion.snr, motion.lost_s, exposure_s, motion.scale_arcsec or 1.0
+                ).rms_px
+                * scale
+                for axis in (motion.ra_px, motion.dec_px)
+            ]
+            click.echo(f"  {name:16}{rms[0]:8.2f}{unit}{rms[1]:8.2f}{unit}")
+
+
 _HEAD = "section  begins               minutes  frames  lost  every    SNR  dithers   RMS: RA    Dec  total    peak"
 
 

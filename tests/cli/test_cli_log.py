@@ -55,3 +55,17 @@ def test_bad_input_is_one_line(capsys, log, tmp_path):
         assert found == code
         assert words in err
         assert len(err.strip().splitlines()) == 1
+
+
+def test_replay_compares_laws(capsys, log):
+    code, out, err = starlatch(capsys, "log", "replay", log, "--law", "hysteresis", "--law", "identity")
+    assert code == 0, err
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()[2:]}
+    assert set(rows) == {"as", "hysteresis", "identity"}
+    assert all(0 < float(value.rstrip('"')) < 2 for value in rows["hysteresis"])
+
+
+def test_replay_names_the_laws_it_knows(capsys, log):
+    code, _, err = starlatch(capsys, "log", "replay", log, "--law", "magic")
+    assert code == 2
+    assert "'magic'; there are: " in err

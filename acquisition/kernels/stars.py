@@ -21,8 +21,10 @@ from .centroid import (
     FWHM_Y,
     NEAR_EDGE,
     OK,
+    PEAK,
     RING,
     SATURATED,
+    SKY,
     STATUS,
     VAR_FLUX,
     VAR_X,
@@ -218,6 +220,9 @@ def _estimate_psf(
         if not star.any():
             return None
         good = table[star]
+        # faint ones may be anything: only those within a factor of 3 of the best
+        snr = good[:, FLUX] / np.sqrt(good[:, VAR_FLUX])
+        good = good[snr > snr.max() / 3.0]
         x, y = good[:, X], good[:, Y]
         psf = Psf(float(np.median(good[:, FWHM_X])), float(np.median(good[:, FWHM_Y])), psf.profile)
         if abs(half - psf.half_window_px) <= 2:
@@ -293,9 +298,14 @@ def _objection(
         return "too wide"
     distance2 = (table[:, X] - row[X]) ** 2 + (table[:, Y] - row[Y]) ** 2
     near = (distance2 < (half + 0.7 * psf.fwhm) ** 2) & (distance2 > 0)
+    # what could not be measured disturbs by its peak, what could by its flux
     with np.errstate(invalid="ignore"):
-        disturbing = near & ~(table[:, FLUX] < 0.1 * row[FLUX])
-    if disturbing.any():
+        bright = np.where(
+            table[:, STATUS] == OK,
+            table[:, FLUX] > 0.1 * row[FLUX],
+            table[:, PEAK] - row[SKY] > 0.4 * (row[PEAK] - row[SKY]),
+        )
+    if (near & bright).any():
         return "blended"
     return None
 

@@ -6,8 +6,7 @@ guiding notes; the law is any law of `acquisition.guiding.algorithms`.
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -177,7 +176,7 @@ def _seeing(rng: np.random.Generator, n: int, fwhm: float, aperture_m: float) ->
     return out
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outcome:
     """What a law achieved; rms in arcsec."""
 
@@ -185,13 +184,12 @@ class Outcome:
     second_half_rms: float
     measured_rms: float
     peak: float
-    cost_s: list[float] = field(default_factory=list)
-    true: FloatArray = field(default_factory=lambda: np.zeros(0))
+    true: FloatArray  # on the grid
 
 
 def guide(
     night: Night, law: Law[Any], run_s: float = RUN_S, lost_between: tuple[float, float] | None = None,
-    paused_between: tuple[float, float] | None = None, keep: bool = False, compensate: bool = False,
+    paused_between: tuple[float, float] | None = None, compensate: bool = False,
 ) -> Outcome:  # fmt: skip
     """Close the loop: expose, wait for the latency, ask the law, pulse, expose again.
 
@@ -210,7 +208,6 @@ def guide(
     direction = 0.0
     next_dither, settle_at = DITHER_EVERY_S, np.inf
     measured: list[float] = []
-    costs: list[float] = []
     while t < run_s:
         if plant.dithers and t >= next_dither:
             amount = rng.uniform(-DITHER_ARCSEC, DITHER_ARCSEC)
@@ -230,13 +227,11 @@ def guide(
         if paused_between is not None and paused_between[0] <= t < paused_between[1]:
             t = now
             continue
-        began = time.perf_counter()
         if gone:
             correction = runner.step(Lost(now, plant.exposure_s, now)) * unit
         else:
             given = Measured(t + plant.exposure_s / 2, y / unit, None, snr, plant.exposure_s, now)
             correction = runner.step(given) * unit
-        costs.append(time.perf_counter() - began)
         if not gone and kept[int(t / GRID_S)]:
             measured.append(y)
         pulse_s = min(round(abs(correction) / RATE, 3), MAX_PULSE_S)
@@ -264,8 +259,7 @@ def guide(
     half = inside.copy()
     half[: last // 2] = False
     return Outcome(
-        _rms(true[inside]), _rms(true[half]), _rms(np.array(measured)), float(np.abs(true[inside]).max()), costs,
-        true[:last] if keep else np.zeros(0),
+        _rms(true[inside]), _rms(true[half]), _rms(np.array(measured)), float(np.abs(true[inside]).max()), true[:last]
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """A bank of Kalman filters for motion that swings: offset and velocity, and a damped oscillator driven by noise.
 
-In: a bank and a measurement. Out: the bank changed in place. States are [offset, velocity, swing, its velocity]; between
-measurements the oscillator is exact whatever the step: its noise is what keeps it stationary.
+In: a bank and a measurement. Out: the bank changed in place. States are [offset, velocity, swing, its velocity];
+between measurements the oscillator is exact whatever the step: its noise is what keeps it stationary.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from acquisition.guiding.algorithms.cycle import correction_time, usual_cycle
 from acquisition.guiding.algorithms.law import Dithered, Input, Lost, Measured, Sent, Unit, check_range
 
 if TYPE_CHECKING:
@@ -42,8 +43,10 @@ class BacklashAwareState:
         The last correction: `Sent` may still say that it was less.
     lock : float
         How far the lock was moved.
-    t_s, exposure_s, latency_s : float
-        Of the last frame: middle of the exposure, its length, and from its end to the correction.
+    t_s : float
+        Middle of the last exposure.
+    cycle_s : float
+        From one correction to the next, as it usually is.
     """
 
     bank: Bank | None = None
@@ -52,8 +55,7 @@ class BacklashAwareState:
     pending: float = 0.0
     lock: float = 0.0
     t_s: float = 0.0
-    exposure_s: float = 0.0
-    latency_s: float = 0.0
+    cycle_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,9 @@ class BacklashAware:
             return state, 0.0
         out = np.empty(len(bank.x))
         kalman_bank.update(bank, dt_s, given.t_s, given.exposure_s, positions, 1.0, _MEMORY, out)
-        end_s = given.t_s + given.exposure_s / 2
-        latency_s = max(0.0, given.now_s - end_s) if given.now_s is not None else 0.0
-        state = replace(state, bank=bank, t_s=given.t_s, exposure_s=given.exposure_s, latency_s=latency_s)
-        return self._correct(state, end_s + latency_s)
+        now_s = correction_time(given)
+        cycle_s = usual_cycle(state.cycle_s, dt_s, now_s - given.t_s + given.exposure_s / 2)
+        return self._correct(replace(state, bank=bank, t_s=given.t_s, cycle_s=cycle_s), now_s)
 
     def _lost(self, state: BacklashAwareState, now_s: float) -> tuple[BacklashAwareState, float]:
         if state.bank is None or now_s < state.t_s or _predict(state, now_s)[2] > self.lost_limit:
@@ -118,7 +119,7 @@ class BacklashAware:
     def _correct(self, state: BacklashAwareState, now_s: float) -> tuple[BacklashAwareState, float]:
         """Aim at the middle between this correction and the next, through the gap if there is one and it pays."""
         assert state.axis is not None
-        j, position, deviation = _predict(state, now_s + (state.exposure_s + state.latency_s) / 2)
+        j, position, deviation = _predict(state, now_s + state.cycle_s / 2)
         axis = float(state.axis[j])
         correction = position - state.lock - axis
         gap = _HYPOTHESES[j] - (state.motor - axis) if correction > 0 else state.motor - axis

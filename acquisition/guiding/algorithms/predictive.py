@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from acquisition.guiding.algorithms.cycle import correction_time, usual_cycle
 from acquisition.guiding.algorithms.history import Table
 from acquisition.guiding.algorithms.law import Dithered, Input, Lost, Measured, Sent, Unit, Work, Worked, check_range
 
@@ -83,8 +84,8 @@ class PredictiveState:
     lock, sent : float
         How far the lock was moved, and the sum of all corrections.
     last_correction : float
-    exposure_s, latency_s : float
-        Of the last frame; latency: from the end of the exposure to the correction.
+    cycle_s : float
+        From one correction to the next, as it usually is.
     typical_variance : float
         Of the centroids, as their error bars have it.
     worm : Worm or None
@@ -99,8 +100,7 @@ class PredictiveState:
     lock: float = 0.0
     sent: float = 0.0
     last_correction: float = 0.0
-    exposure_s: float = 0.0
-    latency_s: float = 0.0
+    cycle_s: float = 0.0
     typical_variance: float = 0.0
     worm: Worm | None = None
     searched_s: float = 0.0
@@ -164,14 +164,14 @@ class Predictive:
         for bank, out in zip(banks, expected, strict=True):
             _update(bank, dt_s, t_s, given.exposure_s, position, weight, out)
         innovation = position - float(shares @ np.concatenate(expected))
-        end_s = given.t_s + given.exposure_s / 2
-        latency_s = max(0.0, given.now_s - end_s) if given.now_s is not None else 0.0
+        now_s = correction_time(given)
+        first_s = now_s - given.t_s + given.exposure_s / 2
         state = replace(
-            state, banks=banks, exposure_s=given.exposure_s, latency_s=latency_s,
+            state, banks=banks, cycle_s=usual_cycle(state.cycle_s, dt_s, first_s),
             history=state.history.append(t_s, given.exposure_s, position, weight, innovation),
         )  # fmt: skip
         state = _with_work(state, t_s)
-        return self._correct(state, t_s + given.exposure_s / 2 + latency_s)
+        return self._correct(state, now_s - state.epoch_s)
 
     def _lost(self, state: PredictiveState, given: Lost) -> tuple[PredictiveState, float]:
         now_s = (given.t_s if given.now_s is None else given.now_s) - state.epoch_s
@@ -184,7 +184,7 @@ class Predictive:
 
     def _correct(self, state: PredictiveState, now_s: float) -> tuple[PredictiveState, float]:
         """Aim at the middle between this correction and the next."""
-        position, _ = _predict(state, now_s + (state.exposure_s + state.latency_s) / 2)
+        position, _ = _predict(state, now_s + state.cycle_s / 2)
         correction = position - state.lock - state.sent
         return replace(state, sent=state.sent + correction, last_correction=correction), correction
 
@@ -260,7 +260,7 @@ def _search(rows: FloatArray, worm: Worm | None, built: bool, scan: bool) -> Ref
     period_s = search_period(t_s, z, None if scan or worm is None else worm.period_s)
     if period_s is None:
         return Refit(worm, None, len(rows), False)
-    period_s = _likeliest_period(recent, period_s)
+    period_s = _likeliest_period(recent, period_s, wide=scan or not built)
     old = worm.period_s if worm is not None else None
     lines = worm.lines_hz if worm is not None else ()
     changed = old is None or 2 * np.pi * abs(period_s - old) * duration_s / old**2 > _NOTICEABLE
@@ -281,17 +281,17 @@ def _search(rows: FloatArray, worm: Worm | None, built: bool, scan: bool) -> Ref
     return Refit(found, banks, len(rows), anew or added is not None)
 
 
-def _likeliest_period(rows: FloatArray, period_s: float) -> float:
+def _likeliest_period(rows: FloatArray, period_s: float, wide: bool) -> float:
     """The period near the given one with which periodic filters expect the history best."""
-    step = period_s**2 / (12 * np.pi * (rows[-1, 0] - rows[0, 0]))  # half a radian of the third harmonic
-    for _ in range(2):
+    wide_s = period_s**2 / (12 * np.pi * (rows[-1, 0] - rows[0, 0]))  # half a radian of the third harmonic
+    for step in (wide_s, wide_s / 4) if wide else (wide_s / 4,):
         periods = period_s + step * np.arange(-2, 3)
         scores = np.array([_log_likelihood(rows, period) for period in periods])
         i = int(np.clip(np.argmax(scores), 1, 3))
         below, here, above = scores[i - 1 : i + 2]
         curvature = below - 2 * here + above
         shift = 0.5 * (below - above) / curvature if curvature < 0 else 0.0
-        period_s, step = float(periods[i] + np.clip(shift, -1, 1) * step), step / 4
+        period_s = float(periods[i] + np.clip(shift, -1, 1) * step)
     return period_s
 
 

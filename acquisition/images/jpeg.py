@@ -66,7 +66,8 @@ def to_8_bit(data: NDArray[Any], vmin: float | None = None, vmax: float | None =
         return np.zeros(data.shape, np.uint8)
     exact = np.float32 if data.dtype.itemsize <= 2 else np.float64
     scaled = np.subtract(data, float(vmin), dtype=exact)
-    scaled *= 255 / (float(vmax) - float(vmin))
+    # a little more, so that rounding never leaves vmax just below 255
+    scaled *= 255 * (1 + 4 * float(np.finfo(exact).eps)) / (float(vmax) - float(vmin))
     np.nan_to_num(np.clip(scaled, 0, 255, out=scaled), copy=False)
     eight_bit: NDArray[np.uint8] = scaled.astype(np.uint8)
     return eight_bit

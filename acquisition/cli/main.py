@@ -25,7 +25,9 @@ COMMANDS = {
     "expose": ("acquisition.cli.expose", "Take frames with a camera and save them."),
     "guide": ("acquisition.cli.guide", "Guide a telescope; without options, a simulated one."),
     "log": ("acquisition.cli.log", "Read guide logs, ours and PHD2's: figures, plots, advice."),
+    "law": ("acquisition.cli.law", "Run a guide law between standard input and standard output."),
     "offsets": ("acquisition.cli.offsets", "Measure how the stars move over a series of FITS files."),
+    "record": ("acquisition.cli.record", "Record a camera's stream as a SER video."),
     "stars": ("acquisition.cli.stars", "List the stars of a frame, and which of them would guide."),
 }
 
@@ -49,11 +51,19 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [
-            (name, COMMANDS[name][1] if name in COMMANDS else "(from another package)")
+            (name, COMMANDS[name][1] if name in COMMANDS else self._summary_of_added(ctx, name))
             for name in self.list_commands(ctx)
         ]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+    def _summary_of_added(self, ctx: click.Context, name: str) -> str:
+        """Another package's own words; one that cannot be imported must not take --help with it."""
+        try:
+            command = self.get_command(ctx, name)
+        except Exception as error:
+            return f"(cannot be loaded: {error})"
+        return "" if command is None else command.get_short_help_str(80)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -25,6 +25,7 @@ from acquisition.geometry import MountResponse
 from acquisition.guidelog import GuideLogWriter
 from acquisition.guiding.calibration_file import StoredCalibration, load_calibration, save_calibration
 from acquisition.guiding.events import Calibrated, Event, Listener
+from acquisition.guiding.frame_table import FrameTable
 from acquisition.guiding.guider import Guider
 from acquisition.guiding.history import History
 from acquisition.guiding.log import GuideLog
@@ -47,7 +48,7 @@ class GuideOptions:
     Parameters
     ----------
     directory : Path
-        Gets ``guidelog.txt``; made if missing.
+        Gets ``guidelog.txt`` and ``frames.csv``; made if missing.
     duration_s : float or None
         Of guiding, after the calibration; None: until cancelled.
     seed : int
@@ -109,12 +110,14 @@ async def guide(config: Config, options: GuideOptions, listen: Listener) -> Guid
         writer = GuideLogWriter(stream, version("starlatch"), utc_now())
         log = GuideLog(writer, camera.info, accepted.settings, mount.info.name, settings)
         stack.callback(_end_log, writer)
+        table = FrameTable(stack.enter_context((options.directory / "frames.csv").open("w", encoding="utf-8")))
         began_s = asyncio.get_running_loop().time()
 
         listeners = {
             "statistics": statistics.listen,
             "history": history.listen,
             "guide log": log.listen,
+            "frames.csv": table.listen,
             "view": listen,
         }
 

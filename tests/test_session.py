@@ -1,6 +1,8 @@
 """A guiding run as a whole: what must not cost the night."""
 
+import csv
 import logging
+import math
 
 import pytest
 
@@ -9,6 +11,7 @@ from acquisition.config import parse_config
 from acquisition.errors import ConfigError
 from acquisition.guidelog import GuidingSection, read_guide_log
 from acquisition.guiding.events import Step
+from acquisition.guiding.frame_table import COLUMNS
 from acquisition.session import GuideOptions, guide, new_run_directory, write_report
 
 CONFIG = parse_config({"camera": {"roi": [320, 240, 640, 480]}})
@@ -35,6 +38,18 @@ def test_a_view_that_breaks_does_not_stop_the_guiding(tmp_path, caplog):
     (_, section) = read_guide_log((tmp_path / "guidelog.txt").read_text().splitlines())
     assert isinstance(section, GuidingSection)
     assert section.ends is not None
+
+
+def test_the_table_beside_the_log_has_a_row_a_frame(tmp_path):
+    outcome = run(tmp_path, duration_s=60.0)
+    with (tmp_path / "frames.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == outcome.report["frames"]
+    assert tuple(rows[0]) == COLUMNS
+    errors = [float(row["dx_err_px"]) for row in rows]
+    assert 0 < min(errors) <= max(errors) < 0.5
+    assert all(row["utc"].startswith("2026-03-01T20:") and int(row["stars_used"]) > 3 for row in rows)
+    assert all(math.isfinite(float(row["true_ra_arcsec"])) for row in rows)
 
 
 def test_a_bug_in_a_view_is_not_hidden(tmp_path):

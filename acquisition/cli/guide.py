@@ -31,6 +31,7 @@ from acquisition.errors import LibraryNotFound
 @click.option("--corrections/--no-corrections", default=True, help="Send guide pulses, or only measure.")
 @click.option("--report", "report_file", type=click.Path(path_type=Path), help="Write the report (JSON) here, too.")
 @click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Write the plot here, too.")
+@click.option("--assistant", is_flag=True, help="Say what to improve, while guiding and at the end.")
 @click.option("--frames-dir", type=click.Path(path_type=Path, file_okay=False), help="Save every frame here.")
 @click.option(
     "--output", "output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
@@ -39,7 +40,7 @@ from acquisition.errors import LibraryNotFound
 def command(
     config_file: Path | None, camera_url: str | None, mount_url: str | None, exposure_s: float | None,
     duration_s: float | None, seed: int, scenario: str | None, virtual_time: bool, corrections: bool,
-    report_file: Path | None, plot_file: Path | None, frames_dir: Path | None, output: Path | None,
+    report_file: Path | None, plot_file: Path | None, assistant: bool, frames_dir: Path | None, output: Path | None,
 ) -> int:  # fmt: skip
     """Guide a telescope: choose stars, calibrate the mount, keep the stars in place.
 
@@ -58,6 +59,8 @@ def command(
     from acquisition.cli.overrides import check_virtual_time, override
     from acquisition.cli.running import run
     from acquisition.config import Config, load_config
+    from acquisition.guiding.assistant import LiveAssistant
+    from acquisition.guiding.events import Event
     from acquisition.guiding.plot import check_plotting, plot_run, summary_lines
     from acquisition.session import GuideOptions, guide, new_run_directory, write_report
 
@@ -71,8 +74,15 @@ def command(
     title = f"starlatch guide   {config.camera.url}   {config.mount.url}"
     view: View = Screen(Console(), title, duration_s) if sys.stdout.isatty() else Lines()
     options = GuideOptions(directory, duration_s, seed, scenario, corrections, frames_dir)
+    live_assistant = LiveAssistant(directory / "guidelog.txt", view.say)
+
+    def listen(event: Event) -> None:
+        view.listen(event)
+        if assistant:
+            live_assistant.listen(event)
+
     with view, announced(view.say):
-        outcome = run(guide(config, options, view.listen), virtual_time=virtual_time)
+        outcome = run(guide(config, options, listen), virtual_time=virtual_time)
     write_report(outcome.report, directory / "report.json")
     if report_file is not None:
         write_report(outcome.report, report_file)

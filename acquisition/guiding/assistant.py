@@ -6,8 +6,16 @@ In: a section's `SectionSummary`. Out: advice in sentences, each with the figure
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
+from pathlib import Path
 
-from acquisition.guiding.summary import AxisSummary, SectionSummary
+from acquisition.guidelog import GuidingSection, read_guide_log
+from acquisition.guiding.events import Event, GuidingBegan, Step
+from acquisition.guiding.summary import AxisSummary, SectionSummary, summarise
+
+_FIRST_LOOK_S = 300.0  # less says little
+_LOOK_EVERY_S = 60.0
 
 _POLAR_ARCMIN_PER_ARCSEC_PER_MIN = 1 / 0.2625
 """Polar misalignment that makes a Dec drift of 1 arcsec per minute where it drifts most (ω = 0.2625"/min per arcmin).
@@ -106,3 +114,42 @@ def _exposure(summary: SectionSummary) -> list[str]:
             "pace removes: longer exposures would chase less of it"
         ]
     return []
+
+
+class LiveAssistant:
+    """Listens to a guider and says new advice as soon as its log shows it; looks once a minute.
+
+    Parameters
+    ----------
+    log : Path
+        The guide log that is being written.
+    say : callable
+        Gets each advice once; its figure is that of the moment.
+    """
+
+    def __init__(self, log: Path, say: Callable[[str], None]) -> None:
+        self._log = log
+        self._say = say
+        self._next_s = 0.0
+        self._said: set[str] = set()
+
+    def listen(self, event: Event) -> None:
+        match event:
+            case GuidingBegan():
+                self._next_s = event.t_s + _FIRST_LOOK_S
+            case Step() if event.t_s >= self._next_s:
+                self._next_s = event.t_s + _LOOK_EVERY_S
+                self._look()
+            case _:
+                pass
+
+    def _look(self) -> None:
+        with self._log.open(encoding="utf-8") as lines:
+            section = read_guide_log(lines)[-1]
+        if not isinstance(section, GuidingSection):
+            return
+        for advice in advise(summarise(section)):
+            topic = re.sub(r"[\d.]+", "", advice)
+            if topic not in self._said:
+                self._said.add(topic)
+                self._say(f"assistant: {advice}")

@@ -7,10 +7,13 @@ from datetime import datetime
 import numpy as np
 import pytest
 
+from acquisition import virtual_time
+from acquisition.config import parse_config
 from acquisition.errors import ConfigError
 from acquisition.guidelog import DropRow, GuideRow, GuidingSection, read_guide_log
-from acquisition.guiding.assistant import advise
+from acquisition.guiding.assistant import LiveAssistant, advise
 from acquisition.guiding.summary import summarise
+from acquisition.session import GuideOptions, guide
 
 HEADER = [
     "Pixel scale = 2.00 arc-sec/px",
@@ -115,3 +118,14 @@ def test_real_logs_have_the_rms_that_others_found(realdata):
         assert summary.ra.rms_px * summary.scale_arcsec == pytest.approx(float(row["guided_rms_ra_arcsec"]), abs=0.03)
         assert summary.dec.rms_px * summary.scale_arcsec == pytest.approx(float(row["guided_rms_dec_arcsec"]), abs=0.1)
         assert summary.lost == int(row["lost"])
+
+
+def test_the_assistant_speaks_while_guiding_and_says_each_thing_once(tmp_path):
+    """Fifteen virtual minutes without corrections: Dec drifts, and no axis is pulsed."""
+    log, said = tmp_path / "guidelog.txt", []
+    assistant = LiveAssistant(log, said.append)
+    config = parse_config({"camera": {"roi": [320, 240, 640, 480]}, "mount": {"url": "sim://"}})
+    options = GuideOptions(tmp_path, 900.0, 1, corrections=False)
+    virtual_time.run(guide(config, options, assistant.listen))
+    assert len(said) == len(set(said)) >= 1
+    assert any("Dec drifts" in text and "polar axis" in text for text in said)

@@ -91,10 +91,11 @@ class _Video:
     landing: NDArray[Any]
     began_s: float
     looked_s: float
+    start_s: float  # of the last frame's exposure, earliest
     delay_s: float | None = None
 
     def restarted(self, began_s: float) -> None:
-        self.began_s = self.looked_s = began_s
+        self.began_s = self.looked_s = self.start_s = began_s
         self.delay_s = None
 
     def arrived(self, looked_before_s: float, look: _Look, exposure_s: float) -> float:
@@ -346,7 +347,7 @@ class ThreadedCamera:
             began_s = await self._call(job, self._start_video, _clock(), deadline_s=self._deadlines.call_s)
         except Unsupported:
             return None
-        return _Video(self._lease(pool), began_s, began_s)
+        return _Video(self._lease(pool), began_s, began_s, began_s)
 
     async def _next(self, job: _Job, pool: FramePool, video: _Video) -> Image:
         """The next frame of a video; while nobody returns a buffer, frames are dropped and counted."""
@@ -363,7 +364,10 @@ class ThreadedCamera:
                 if spare is not None:
                     frame, video.landing = video.landing, spare
                     uncertainty_s = video.arrived(before_s, look, exposure_s)
-                    earlier_s = exposure_s + uncertainty_s
+                    # Nor did it begin before the frame that came before it.
+                    earlier_s = min(exposure_s + uncertainty_s, look.loop_s - video.start_s)
+                    uncertainty_s = max(earlier_s - exposure_s, 0.0)
+                    video.start_s = look.loop_s - earlier_s
                     start = _Start(look.utc - timedelta(seconds=earlier_s), look.loop_s - earlier_s, uncertainty_s)
                     return self._image(frame, start, look.facts)
             elif late:

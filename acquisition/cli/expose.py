@@ -52,17 +52,18 @@ class _Roi(click.ParamType[Roi]):
         return Roi(x, y, width, height)
 
 
+EXPOSURE, ROI = _Exposure(), _Roi()
+
+
 @click.command()
 @click.argument("url")
-@click.option(
-    "-t", "--exposure", "exposure_s", type=_Exposure(), default="1", show_default=True, help="Exposure time, s."
-)
+@click.option("-t", "--exposure", "exposure_s", type=EXPOSURE, default="1", show_default=True, help="Exposure time, s.")
 @click.option("-n", "--count", type=click.IntRange(min=1), default=1, show_default=True, help="How many frames.")
 @click.option("-o", "--output", default=DEFAULT_NAME, show_default=True, help="File name; see below.")
 @click.option("--gain", type=float, help="In camera units [default: as the camera has it].")
 @click.option("--offset", type=float, help="In camera units [default: as the camera has it].")
 @click.option("--binning", type=click.IntRange(min=1), default=1, show_default=True, help="Of columns and rows.")
-@click.option("--roi", type=_Roi(), help="Part of the detector, in binned px [default: all of it].")
+@click.option("--roi", type=ROI, help="Part of the detector, in binned px [default: all of it].")
 @click.option("--bits", type=int, help="Per pixel, 8 or 16 [default: the most there are].")
 @click.option("--temp", "target_temp_c", type=float, help="Switch the cooler on, to this temperature (°C); no waiting.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")

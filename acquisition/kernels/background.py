@@ -73,23 +73,20 @@ def measure_background(frame: NDArray[Any], bad: NDArray[np.uint8], block_px: in
 def box_noise(frame: NDArray[Any], bad: NDArray[np.uint8], background: Background) -> float:
     """Noise of 3 x 3 sums over what it would be if pixels were independent and normal; 1 at the least.
 
-    Above 1 where rows or columns share an offset (banding), in nebulosity, and where single warm pixels are so many
-    (0.3 %) that bright sums are more frequent than faint ones. From some thousand sums.
+    Above 1 where rows or columns share an offset (banding), in nebulosity, and where warm pixels make bright sums more
+    frequent than faint ones (more than twice as wide a tail is made by stars, and does not count). From some thousand
+    sums.
     """
     height, width = frame.shape
     if min(height, width) < 16:
         return 1.0
     step_y, step_x = (max(3, int(n / 90)) for n in (height, width))
     rows, columns = np.arange(1, height - 1, step_y), np.arange(1, width - 1, step_x)
-    centre = frame[np.ix_(rows, columns)].astype(np.float64)
-    total, highest = np.zeros(centre.shape), np.full(centre.shape, -np.inf)
-    usable = np.ones(centre.shape, np.bool_)
+    total = np.zeros((len(rows), len(columns)))
+    usable = np.ones(total.shape, np.bool_)
     for j in (-1, 0, 1):
         for i in (-1, 0, 1):
-            pixels = frame[np.ix_(rows + j, columns + i)]
-            total += pixels
-            if i or j:
-                highest = np.maximum(highest, pixels)
+            total += frame[np.ix_(rows + j, columns + i)]
             if bad.size:
                 usable &= bad[np.ix_(rows + j, columns + i)] == 0
     usable &= np.isfinite(total)
@@ -100,10 +97,8 @@ def box_noise(frame: NDArray[Any], bad: NDArray[np.uint8], background: Backgroun
     level, noise = across @ background.level @ along.T, across @ background.noise @ along.T
     scatter = ((total - 9.0 * level) / (3.0 * noise))[usable]
     low, middle, high = np.percentile(scatter, (15.8655, 50.0, 95.0))
-    warm = (centre - level > 5.0 * noise) & (highest - level < 0.5 * (centre - level))
-    if warm[usable].mean() < 0.003:
-        high = middle
-    return max(float(middle - low), float(high - middle) / 1.645, 1.0)
+    tail = float(high - middle) / 1.645
+    return max(float(middle - low), tail if tail < 2.0 else 1.0, 1.0)
 
 
 def _between_blocks(places: NDArray[np.int64], length: int, blocks: int) -> NDArray[np.float64]:

@@ -15,23 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from acquisition.camera import Camera, FrameTruth
-from acquisition.errors import CalibrationFailed, ConfigError, DeviceError, GuidingError, NotCalibrated
+from acquisition.camera import Camera
+from acquisition.errors import CalibrationFailed, GuidingError, NotCalibrated
 from acquisition.geometry import MountResponse, cd_scale_arcsec, pixel_scale_arcsec
-from acquisition.guiding.algorithms import (
-    Dithered,
-    Hysteresis,
-    Input,
-    Law,
-    LawRunner,
-    Lost,
-    Measured,
-    ResistSwitch,
-    Resumed,
-    Sent,
-    Settled,
-)
-from acquisition.guiding.apply import AxisLimits, Pulse, plan_pulses, send
+from acquisition.guiding.algorithms import Hysteresis, Law, ResistSwitch
+from acquisition.guiding.apply import AxisLimits, Pulse, plan_pulses
+from acquisition.guiding.axis import Axis
 from acquisition.guiding.calibration import CalibrationRule, Fit, Move, Position, calibrate
 from acquisition.guiding.dither import random_dither
 from acquisition.guiding.events import (
@@ -51,19 +40,17 @@ from acquisition.guiding.events import (
     StateChanged,
     Step,
 )
+from acquisition.guiding.lock import Lock
 from acquisition.guiding.measure import FrameSource, Measurement
 from acquisition.guiding.settle import Outcome, SettleRule, SettleState, settle_step
+from acquisition.guiding.watched_mount import WatchedMount, same_pointing
 from acquisition.images import Image, Pipeline
-from acquisition.mount import Direction, Mount, MountState, PierSide
+from acquisition.mount import Direction, Mount, MountState
 from acquisition.virtual_time import VirtualTimeLoop, utc_now
 
-_MOUNT_DEADLINE_S = 10.0
-_STOP_DEADLINE_S = 1.0
 _LOOK_EVERY_S = 10.0  # at what the mount says of itself
 _JUMP_PX = 5.0
 _SLEW_POLL_S = 1.0
-_REPOINTED_DEG = 0.1
-"""Pulses and drifts move the telescope far less, somebody's slew more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,57 +80,6 @@ class GuiderSettings:
     after_pulse_s: float = 0.0  # wait before the next exposure
 
 
-class _Axis:
-    """A law at work on one axis, in px whatever the law's unit."""
-
-    def __init__(self, law: Law[Any], scale_arcsec: float | None, executor: Executor | None) -> None:
-        if law.unit == "arcsec" and scale_arcsec is None:
-            raise ConfigError(
-                f"law {law.name!r} works in arcsec, but the pixel scale is not known: set focal_length_mm "
-                "in [telescope]"
-            )
-        self._law = LawRunner(law, executor)
-        self._unit_per_px = scale_arcsec if law.unit == "arcsec" and scale_arcsec is not None else 1.0
-
-    def measured(
-        self, t_s: float, px: float, err_px: float | None, snr: float | None, exposure_s: float, now_s: float
-    ) -> float:
-        k = self._unit_per_px
-        return self._step(Measured(t_s, px * k, None if err_px is None else err_px * k, snr, exposure_s, now_s))
-
-    def lost(self, t_s: float, exposure_s: float) -> float:
-        return self._step(Lost(t_s, exposure_s, t_s))
-
-    def resumed(self) -> None:
-        self._step(Resumed())
-
-    def dithered(self, px: float) -> None:
-        self._step(Dithered(px * self._unit_per_px))
-
-    def settled(self) -> None:
-        self._step(Settled())
-
-    def sent(self, px: float) -> None:
-        self._step(Sent(px * self._unit_per_px))
-
-    def _step(self, given: Input) -> float:
-        return float(self._law.step(given)) / self._unit_per_px  # plain: NumPy's scalars do not go into JSON
-
-
-@dataclass(slots=True)
-class _Lock:
-    """Where the stars should be, against the chain's reference frame."""
-
-    star_number: int  # of the brightest guide star, and its place in the reference frame, px
-    x: float
-    y: float
-    truth: FrameTruth | None
-    dx: float = 0.0  # how far dithers have moved the lock, on the detector, px
-    dy: float = 0.0
-    ra_px: float = 0.0  # the same along the mount's axes
-    dec_px: float = 0.0
-
-
 class Guider:
     """Guides one camera with one mount; both connected and configured, both closed by the caller.
 
@@ -167,7 +103,7 @@ class Guider:
         self, camera: Camera, mount: Mount, chain: Pipeline, settings: GuiderSettings, listen: Listener, seed: int = 0
     ) -> None:
         self._camera = camera
-        self._mount = mount
+        self._mount = WatchedMount(mount, self._notice)
         self._settings = settings
         self._listen = listen
         self._random = np.random.default_rng(seed)
@@ -177,8 +113,6 @@ class Guider:
         self._pause = False
         self._dither_wanted: tuple[float, bool] | None = None
         self._response: MountResponse | None = None
-        self._mount_down = False
-        self._mount_silent = False
 
     @property
     def state(self) -> State:
@@ -268,7 +202,7 @@ class Guider:
             self._stop_reason = str(error)
             raise
         finally:
-            await self._still()
+            await self._mount.stop()
             self._change(State.STOPPED, self._stop_reason or "ended")
 
     # ---- selecting and calibrating
@@ -292,7 +226,7 @@ class Guider:
     async def _calibrate(self) -> bool:
         """Measure the mount's response; False when stopped before."""
         for attempt in range(1, self._settings.calibration_attempts + 1):
-            mount = await self._mount_state()
+            mount = await self._mount.state()
             self._change(State.CALIBRATING, f"attempt {attempt}")
             self._listen(CalibrationBegan(self._now(), utc_now()))
             try:
@@ -329,7 +263,7 @@ class Guider:
         return found if isinstance(found, str) else Position(found.t_s, found.dx, found.dy)
 
     async def _calibration_pulse(self, direction: Direction, duration_s: float) -> None:
-        await send(self._mount, Pulse(direction, duration_s, 0.0, False))
+        await self._mount.pulse(Pulse(direction, duration_s, 0.0, False))
         await self._moved()
 
     def _calibration_progress(self, number: int, of: int | None, move: Move, position: Position) -> None:
@@ -343,15 +277,15 @@ class Guider:
         """Guide on the stars of `first` until the time is up, somebody stops it, or the telescope points elsewhere."""
         if self._response is None:
             raise NotCalibrated("the mount's response is not known; calibrate first")
-        mount = await self._mount_state()
+        mount = await self._mount.state()
         response = self._response.at_declination(mount.dec_deg)
         response = response.at_pier_side(mount.pier_side.value, self._settings.pulses_know_pier)
         scale = self._scale(first.image)
         executor = self._executor()
-        ra, dec = (_Axis(law, scale, executor) for law in (self._settings.ra_law, self._settings.dec_law))
-        lock = _lock(first)
+        ra, dec = (Axis(law, scale, executor) for law in (self._settings.ra_law, self._settings.dec_law))
+        lock = Lock.on(first)
         began_s = self._now()
-        self._listen(GuidingBegan(began_s, utc_now(), lock.x, lock.y, _hfd(first, lock.star_number), response, scale))
+        self._listen(GuidingBegan(began_s, utc_now(), lock.x, lock.y, lock.hfd, response, scale))
         self._change(State.GUIDING, "on the guide stars" if self._settings.corrections else "corrections are off")
         frame = 0
         settling: SettleState | None = None
@@ -389,11 +323,11 @@ class Guider:
             self._listen(GuidingEnded(self._now(), utc_now(), self._now() - began_s, reason))
 
     async def _step(
-        self, found: Measurement, frame: int, lock: _Lock, response: MountResponse, scale: float | None,
-        ra: _Axis, dec: _Axis, settling: bool,
+        self, found: Measurement, frame: int, lock: Lock, response: MountResponse, scale: float | None,
+        ra: Axis, dec: Axis, settling: bool,
     ) -> float:  # fmt: skip
         """Correct one measured frame; returns the distance from the lock, px."""
-        dx, dy = found.dx - lock.dx, found.dy - lock.dy
+        dx, dy = lock.displacement(found)
         ra_px, dec_px = response.to_axes(dx, dy)
         if self._pause:
             self._change(State.PAUSED, "paused")
@@ -415,24 +349,24 @@ class Guider:
             Step(
                 found.t_s, found.utc, frame, found.exposure_s, dx, dy, found.dx_err, found.dy_err,
                 _axis_step(ra_px, wanted[0], pulses[0]), _axis_step(dec_px, wanted[1], pulses[1]),
-                found.stars, settling, scale, _true_displacement(found.truth, lock, scale),
+                found.stars, settling, scale, lock.true_displacement(found.truth, scale),
             )
         )  # fmt: skip
         return math.hypot(dx, dy)
 
     async def _repointed(self, before: MountState) -> bool:
         """Whether the telescope was pointed elsewhere or changed sides; waits until it has arrived."""
-        now = await self._mount_state()
-        if not now.slewing and not now.parked and _same_pointing(before, now):
+        now = await self._mount.state()
+        if not now.slewing and not now.parked and same_pointing(before, now):
             return False
         self._notice("the telescope points elsewhere: new guide stars")
         while (now.slewing or now.parked) and self._stop_reason is None:
             self._change(State.LOOPING, "parked" if now.parked else "slewing")
             await asyncio.sleep(_SLEW_POLL_S)
-            now = await self._mount_state()
+            now = await self._mount.state()
         return True
 
-    async def _lost(self, reason: str, frame: int, response: MountResponse, ra: _Axis, dec: _Axis) -> None:
+    async def _lost(self, reason: str, frame: int, response: MountResponse, ra: Axis, dec: Axis) -> None:
         now = self._now()
         self._listen(Dropped(now, frame, reason))
         if self._pause:
@@ -442,7 +376,7 @@ class Guider:
         await self._correct((ra.lost(now, exposure_s), dec.lost(now, exposure_s)), response, ra, dec)
 
     async def _correct(
-        self, wanted: tuple[float, float], response: MountResponse, ra: _Axis, dec: _Axis
+        self, wanted: tuple[float, float], response: MountResponse, ra: Axis, dec: Axis
     ) -> tuple[Pulse, Pulse]:
         """Send what the laws want, as far as limits and the mount allow, and tell the laws what that was."""
         none = Pulse(None, 0.0, 0.0, False)
@@ -452,7 +386,7 @@ class Guider:
             limits = self._settings.ra_limits, self._settings.dec_limits
             pulses = plan_pulses(*wanted, response, *limits, info.min_pulse_s)
             if any(pulse.direction for pulse in pulses):
-                if not await self._send(*pulses):
+                if not await self._mount.try_pulse(*pulses):
                     pulses = none, none
                 await self._moved()
         for axis, want, pulse in zip((ra, dec), wanted, pulses, strict=True):
@@ -460,19 +394,17 @@ class Guider:
                 axis.sent(pulse.sent_px)
         return pulses
 
-    def _begin_dither(self, lock: _Lock, response: MountResponse, ra: _Axis, dec: _Axis) -> None:
+    def _begin_dither(self, lock: Lock, response: MountResponse, ra: Axis, dec: Axis) -> None:
         assert self._dither_wanted is not None
         ra_px, dec_px = random_dither(self._random, *self._dither_wanted)
         self._dither_wanted = None
-        dx, dy = response.to_pixels(ra_px, dec_px)
-        lock.dx, lock.dy = lock.dx + dx, lock.dy + dy
-        lock.ra_px, lock.dec_px = lock.ra_px + ra_px, lock.dec_px + dec_px
+        lock.move(ra_px, dec_px, response)
         ra.dithered(ra_px)
         dec.dithered(dec_px)
         self._listen(DitherBegan(self._now(), ra_px, dec_px, lock.x + lock.dx, lock.y + lock.dy))
         self._listen(Settling(self._now(), None))
 
-    def _settle(self, settling: SettleState, distance: float | None, ra: _Axis, dec: _Axis) -> SettleState | None:
+    def _settle(self, settling: SettleState, distance: float | None, ra: Axis, dec: Axis) -> SettleState | None:
         settling, outcome = settle_step(self._settings.settle, settling, self._now(), distance)
         if outcome is Outcome.SETTLING:
             return settling
@@ -488,43 +420,6 @@ class Guider:
         if self._settings.after_pulse_s > 0:
             await asyncio.sleep(self._settings.after_pulse_s)
         self._frames.moved()
-
-    async def _mount_state(self) -> MountState:
-        """What the mount says; nothing known where it does not answer, which is told once."""
-        try:
-            async with asyncio.timeout(_MOUNT_DEADLINE_S):
-                state = await self._mount.state()
-        except (TimeoutError, DeviceError) as error:
-            if not self._mount_silent:
-                self._notice(f"mount: it does not say where it points: {str(error) or 'no answer'}")
-            self._mount_silent = True
-            return MountState()
-        self._mount_silent = False
-        return state
-
-    async def _send(self, *pulses: Pulse) -> bool:
-        """Send pulses; False when the mount failed. It is reopened then, and tried again with the next frame."""
-        try:
-            await send(self._mount, *pulses)
-        except DeviceError as error:
-            if not self._mount_down:
-                self._notice(f"mount: {error}")
-            self._mount_down = True
-            with contextlib.suppress(TimeoutError, DeviceError):
-                async with asyncio.timeout(_MOUNT_DEADLINE_S):
-                    await self._mount.close()
-                    await self._mount.connect()
-            return False
-        if self._mount_down:
-            self._notice("mount: it takes pulses again")
-        self._mount_down = False
-        return True
-
-    async def _still(self) -> None:
-        """Whatever happened, no pulse is left running."""
-        with contextlib.suppress(TimeoutError, DeviceError):
-            async with asyncio.timeout(_STOP_DEADLINE_S):
-                await self._mount.stop()
 
     def _scale(self, image: Image) -> float | None:
         facts = image.facts
@@ -555,32 +450,11 @@ class Guider:
         return asyncio.get_running_loop().time()
 
 
-def _suspicious(found: Measurement | str, lock: _Lock, before_px: float | None) -> bool:
+def _suspicious(found: Measurement | str, lock: Lock, before_px: float | None) -> bool:
     """Whether the telescope may have been moved: the stars are gone, or have jumped."""
     if isinstance(found, str) or before_px is None:
         return True
-    return math.hypot(found.dx - lock.dx, found.dy - lock.dy) > before_px + _JUMP_PX
-
-
-def _same_pointing(before: MountState, now: MountState) -> bool:
-    """Whether nothing says otherwise."""
-    if PierSide.UNKNOWN not in (before.pier_side, now.pier_side) and before.pier_side is not now.pier_side:
-        return False
-    if before.ra_deg is None or before.dec_deg is None or now.ra_deg is None or now.dec_deg is None:
-        return True
-    ra = math.remainder(now.ra_deg - before.ra_deg, 360) * math.cos(math.radians(now.dec_deg))
-    return math.hypot(ra, now.dec_deg - before.dec_deg) < _REPOINTED_DEG
-
-
-def _lock(first: Measurement) -> _Lock:
-    star = max((star for star in first.stars if star.used), key=lambda star: star.snr, default=None)
-    if star is None:
-        return _Lock(0, 0.0, 0.0, first.truth)
-    return _Lock(star.number, star.x, star.y, first.truth)
-
-
-def _hfd(found: Measurement, number: int) -> float:
-    return next((star.hfd for star in found.stars if star.number == number), math.nan)
+    return math.hypot(*lock.displacement(found)) > before_px + _JUMP_PX
 
 
 def _axis_errors(found: Measurement, response: MountResponse) -> tuple[float | None, float | None]:
@@ -594,15 +468,3 @@ def _axis_errors(found: Measurement, response: MountResponse) -> tuple[float | N
 
 def _axis_step(displacement_px: float, correction_px: float, pulse: Pulse) -> AxisStep:
     return AxisStep(displacement_px, correction_px, pulse.direction, pulse.duration_s, pulse.limited)
-
-
-def _true_displacement(truth: FrameTruth | None, lock: _Lock, scale: float | None) -> FrameTruth | None:
-    """Where the stars are without seeing and noise, against the lock."""
-    if truth is None or lock.truth is None or scale is None:
-        return None
-    return FrameTruth(
-        truth.dx_px - lock.truth.dx_px - lock.dx,
-        truth.dy_px - lock.truth.dy_px - lock.dy,
-        truth.ra_arcsec - lock.truth.ra_arcsec - lock.ra_px * scale,
-        truth.dec_arcsec - lock.truth.dec_arcsec - lock.dec_px * scale,
-    )

@@ -1,0 +1,63 @@
+"""A guide law at work on one axis of the mount.
+
+In: what happened on the axis, px of the guide camera. Out: corrections, px, whatever unit the law works in.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from typing import Any
+
+from acquisition.errors import ConfigError
+from acquisition.guiding.algorithms import Dithered, Input, Law, LawRunner, Lost, Measured, Resumed, Sent, Settled
+
+
+class Axis:
+    """A law, its state, and the scale that turns px into its unit.
+
+    Parameters
+    ----------
+    law : Law
+    scale_arcsec : float or None
+        Per px; None where it is not known.
+    executor : Executor or None
+        For the law's long work.
+
+    Raises
+    ------
+    ConfigError
+        If the law works in arcsec and the scale is not known.
+    """
+
+    def __init__(self, law: Law[Any], scale_arcsec: float | None, executor: Executor | None) -> None:
+        if law.unit == "arcsec" and scale_arcsec is None:
+            raise ConfigError(
+                f"law {law.name!r} works in arcsec, but the pixel scale is not known: set focal_length_mm "
+                "in [telescope]"
+            )
+        self._law = LawRunner(law, executor)
+        self._unit_per_px = scale_arcsec if law.unit == "arcsec" and scale_arcsec is not None else 1.0
+
+    def measured(
+        self, t_s: float, px: float, err_px: float | None, snr: float | None, exposure_s: float, now_s: float
+    ) -> float:
+        k = self._unit_per_px
+        return self._step(Measured(t_s, px * k, None if err_px is None else err_px * k, snr, exposure_s, now_s))
+
+    def lost(self, t_s: float, exposure_s: float) -> float:
+        return self._step(Lost(t_s, exposure_s, t_s))
+
+    def resumed(self) -> None:
+        self._step(Resumed())
+
+    def dithered(self, px: float) -> None:
+        self._step(Dithered(px * self._unit_per_px))
+
+    def settled(self) -> None:
+        self._step(Settled())
+
+    def sent(self, px: float) -> None:
+        self._step(Sent(px * self._unit_per_px))
+
+    def _step(self, given: Input) -> float:
+        return float(self._law.step(given)) / self._unit_per_px  # plain: NumPy's scalars do not go into JSON

@@ -1,0 +1,68 @@
+"""Where the stars should be.
+
+In: the frame that sets the lock, and dithers. Out: displacements from the lock, measured and (simulators) true.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+from acquisition.camera import FrameTruth
+from acquisition.geometry import MountResponse
+from acquisition.guiding.measure import Measurement
+
+
+@dataclass(slots=True)
+class Lock:
+    """The place of the stars in the chain's reference frame, plus what dithers have added; px.
+
+    Attributes
+    ----------
+    x, y, hfd : float
+        Of the best guide star in the reference frame (0, 0 and NaN if the chain names none).
+    truth : FrameTruth or None
+        Of the reference frame.
+    dx, dy : float
+        How far dithers have moved the lock on the detector.
+    ra_px, dec_px : float
+        The same along the mount's axes.
+    """
+
+    x: float
+    y: float
+    hfd: float
+    truth: FrameTruth | None
+    dx: float = 0.0
+    dy: float = 0.0
+    ra_px: float = 0.0
+    dec_px: float = 0.0
+
+    @classmethod
+    def on(cls, first: Measurement) -> Self:
+        """The lock that the chain's first frame sets."""
+        best = max((star for star in first.stars if star.used), key=lambda star: star.snr, default=None)
+        x, y, hfd = (best.x, best.y, best.hfd) if best is not None else (0.0, 0.0, math.nan)
+        return cls(x, y, hfd, first.truth)
+
+    def move(self, ra_px: float, dec_px: float, response: MountResponse) -> None:
+        """Dither."""
+        dx, dy = response.to_pixels(ra_px, dec_px)
+        self.dx, self.dy = self.dx + dx, self.dy + dy
+        self.ra_px, self.dec_px = self.ra_px + ra_px, self.dec_px + dec_px
+
+    def displacement(self, found: Measurement) -> tuple[float, float]:
+        """(dx, dy) from the lock on the detector."""
+        return found.dx - self.dx, found.dy - self.dy
+
+    def true_displacement(self, truth: FrameTruth | None, scale_arcsec: float | None) -> FrameTruth | None:
+        """Where the stars are without seeing and noise, against the lock; None where nobody knows."""
+        if truth is None or self.truth is None or scale_arcsec is None:
+            return None
+        return FrameTruth(
+            truth.dx_px - self.truth.dx_px - self.dx,
+            truth.dy_px - self.truth.dy_px - self.dy,
+            truth.ra_arcsec - self.truth.ra_arcsec - self.ra_px * scale_arcsec,
+            truth.dec_arcsec - self.truth.dec_arcsec - self.dec_px * scale_arcsec,
+        )

@@ -23,12 +23,14 @@ from .render import (
     background_table,
     digitise,
     digitise_uneven,
+    expect,
     spill,
 )
 from .setup import SensorSpec
 from .streams import Subject
 from .world import NO_STARS, Field, Window, World
 
+NO_MAP = np.empty((0, 0), np.float32)
 WORTH_A_THREAD = 100_000
 """Pixels."""
 _helper = ThreadPoolExecutor(1, thread_name_prefix="simulator")
@@ -65,18 +67,15 @@ def render(world: World, settings: CameraSettings, field: Field, temp_c: float, 
             expected = np.minimum(light + (sky_e + dark_e), spec.full_well_e) / e_per_adc + bias_adc
             counts = np.clip(expected, 0, adc_max).astype(np.uint16)
     else:
-        light += np.float32(sky_e)
-        if structure.flat is not None:
-            light *= structure.flat[part]
-        light += np.float32(dark_e)
-        if structure.glow is not None:
-            light += structure.glow[part] * np.float32(exposure_s * warmth)
-        _add_points(light, x0, y0, world.hot.x, world.hot.y, world.hot.e_per_s * (exposure_s * warmth))
+        flat = NO_MAP if structure.flat is None else structure.flat[part]
+        glow = NO_MAP if structure.glow is None else structure.glow[part]
+        bend = spec.nonlinearity / spec.full_well_e
+        seconds = exposure_s * warmth
+        _by_rows(light, lambda rows: expect(light[rows], sky_e, flat[rows], dark_e, glow[rows], seconds, bend))
+        _add_points(light, x0, y0, world.hot.x, world.hot.y, world.hot.e_per_s * seconds)
         random = chip.frame_random(noise_key, Subject.HITS)
         _add_points(light, x0, y0, *chip.telegraph(spec, structure, random))
         _add_points(light, x0, y0, *chip.cosmic_rays(spec, exposure_s, random))
-        if spec.nonlinearity:
-            light *= 1 - np.float32(spec.nonlinearity / spec.full_well_e) * np.minimum(light, spec.full_well_e)
         if spec.blooming:
             spill(light, spec.full_well_e)
         offsets = bias_adc + chip.row_offsets_adc(spec, noise_key)[part[0]]

@@ -127,6 +127,31 @@ def digitise(
 
 
 @compiled
+def expect(
+    frame: Electrons, sky_e: float, flat: Electrons, dark_e: float, glow: Electrons, glow_s: float, bend: float
+) -> None:
+    """Starlight -> all that a pixel expects to collect, in place: ``(frame + sky) flat + dark + glow glow_s``.
+
+    `flat` and `glow` may be empty: 1 and 0. Of a signal S the sensor misses ``bend S²``.
+    """
+    sky, dark, seconds, missed = np.float32(sky_e), np.float32(dark_e), np.float32(glow_s), np.float32(bend)
+    for j in range(frame.shape[0]):
+        for i in range(frame.shape[1]):
+            frame[j, i] += sky
+        if flat.shape[0] > 0:
+            for i in range(frame.shape[1]):
+                frame[j, i] *= flat[j, i]
+        for i in range(frame.shape[1]):
+            frame[j, i] += dark
+        if glow.shape[0] > 0:
+            for i in range(frame.shape[1]):
+                frame[j, i] += glow[j, i] * seconds
+        if missed > 0:
+            for i in range(frame.shape[1]):
+                frame[j, i] -= missed * frame[j, i] * frame[j, i]
+
+
+@compiled
 def digitise_uneven(
     frame: Electrons,
     x0: int,
@@ -148,22 +173,36 @@ def digitise_uneven(
     Where neither photons nor full well show their own shape, photon and read noise come from one normal deviate,
     corrected for the sum's skewness (Cornish & Fisher 1938).
     """
-    bits = np.empty(frame.shape[1], np.uint64)
-    variance_e = read_noise_e**2
+    width = frame.shape[1]
+    bits, deviates = np.empty(width, np.uint64), np.empty(width, np.float32)
+    mask, high = np.uint64(2**NORMAL_BITS - 1), np.uint64(32)
+    variance, per_e, top = np.float32(read_noise_e**2), np.float32(1 / e_per_adc), np.float32(adc_max)
+    columns = columns_adc.astype(np.float32)
+    lowest, highest = max(LEAST_NORMAL - read_noise_e**2, 0.0), 0.8 * full_well_e
+    one, sixth = np.float32(1.0), np.float32(1 / 6)
     for j in range(frame.shape[0]):
         _random_row(key, np.uint64((y0 + j) * detector_width + x0), bits)
-        for i in range(frame.shape[1]):
-            mean = float(max(frame[j, i], np.float32(0.0)))
-            if not noisy:
-                electrons = min(mean, full_well_e)
-            elif mean + variance_e > LEAST_NORMAL and mean < 0.8 * full_well_e and read_noise_e > 0.7:
-                z = _normal(bits[i], normals)
-                total = mean + variance_e
-                electrons = mean + math.sqrt(total) * z + mean / total * (z * z - 1) / 6
+        if noisy and read_noise_e > 0.7:
+            for i in range(width):
+                deviates[i] = normals[bits[i] & mask] + normals[(bits[i] >> high) & mask]
+            bias = np.float32(rows_adc[j])
+            for i in range(width):  # without branches or double precision, so that it runs on all lanes
+                mean, z = frame[j, i], deviates[i]
+                total = mean + variance
+                electrons = mean + math.sqrt(total) * z + mean / total * (z * z - one) * sixth
+                level = np.floor(electrons * per_e + bias + columns[i])
+                counts[j, i] = np.uint16(min(max(level, np.float32(0.0)), top))
+        for i in range(width):
+            mean_e = float(frame[j, i])
+            if noisy and read_noise_e > 0.7 and lowest <= mean_e <= highest:
+                continue
+            mean_e = max(mean_e, 0.0)
+            if noisy:
+                charge = min(_poisson(mean_e, bits[i], normals), full_well_e)
+                charge += read_noise_e * _normal(_mixed(bits[i]), normals)
             else:
-                electrons = min(_poisson(mean, bits[i], normals), full_well_e)
-                electrons += read_noise_e * _normal(_mixed(bits[i]), normals)
-            counts[j, i] = min(max(math.floor(electrons / e_per_adc + rows_adc[j] + columns_adc[i]), 0), adc_max)
+                charge = min(mean_e, full_well_e)
+            counts[j, i] = min(max(math.floor(charge / e_per_adc + rows_adc[j] + columns_adc[i]), 0), adc_max)
 
 
 @compiled

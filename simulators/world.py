@@ -168,18 +168,21 @@ class World:
         window = window or Window(0, 0, self.setup.sensor.width_px, self.setup.sensor.height_px)
         air, scale = self.setup.air, self.scale_arcsec_per_px
         steps = min(max(16, math.ceil((end_s - start_s) / PATH_STEP_S)), MOST_PATH_STEPS)
-        times = start_s + (end_s - start_s) * (np.arange(steps) + 0.5) / steps
+        step_s = (end_s - start_s) / steps
+        tail_s = self.setup.sensor.line_time_s * self.setup.sensor.height_px  # of a rolling shutter
+        n_tail = min(math.ceil(tail_s / step_s), MOST_PATH_STEPS) if step_s > 0 else 0
+        times = start_s + step_s * (np.arange(steps + n_tail) + 0.5).astype(np.float64)
         ra, dec, rotation = self._pointing_arcsec(times)
         target_ra, target_dec = self.mechanics.target_arcsec
-        error_ra, error_dec = float(ra.mean()) - target_ra, float(dec.mean()) - target_dec
+        error_ra, error_dec = float(ra[:steps].mean()) - target_ra, float(dec[:steps].mean()) - target_dec
         ra, dec = ra / 3600, dec / 3600
-        mean_ra, mean_dec = float(ra.mean()), float(dec.mean())
+        mean_ra, mean_dec = float(ra[:steps].mean()), float(dec[:steps].mean())
         cos_dec = math.cos(math.radians(mean_dec))
         cd = self.cd_deg_per_px if rotation == 0 else optics.turned(self.cd_deg_per_px, rotation)
         px_per_deg = np.linalg.inv(cd).astype(np.float64)
         # where the telescope goes, the stars go the other way
         dx, dy = px_per_deg @ np.array([(mean_ra - ra) * cos_dec, mean_dec - dec])
-        motion_px = max(float(np.ptp(dx)), float(np.ptp(dy)))
+        motion_px = max(float(np.ptp(dx[:steps])), float(np.ptp(dy[:steps])))
         hour_angle = self.hour_angle_deg((start_s + end_s) / 2, mean_ra)
         mass = airmass_of(self.setup.site, air, hour_angle, mean_dec)
         seeing_factor = self.night.seeing_factor(start_s) * mass**0.6
@@ -202,10 +205,12 @@ class World:
             if self.high_tilt.variance_arcsec2:
                 apart_x, apart_y = self.high_tilt.mean(x * scale, y * scale, start_s, end_s)
                 x, y = x + apart_x * shaken / scale, y + apart_y * shaken / scale
-            if self.setup.sensor.line_time_s:
-                rows, right, up = self._rolled(start_s, end_s, px_per_deg, cos_dec, shaken)
-                x, y = x + np.interp(y, rows, right), y + np.interp(y, rows, up)
-            flux = flux * self._transmission(times, mass)
+            if n_tail:
+                rows = np.linspace(0, self.setup.sensor.height_px, 9)
+                lags = rows * self.setup.sensor.line_time_s / step_s
+                right, up = (np.interp(y, rows, moved_mean(path, steps, lags)) for path in (dx, dy))
+                x, y = x + right, y + up
+            flux = flux * self._transmission(times[:steps], mass)
             if air.scintillation:
                 sigma = scintillation_sigma(self.aperture_m, mass, self.setup.site.elev_m, TWINKLE_S)
                 flux = flux * twinkle(stars.names, self.seed, sigma, start_s, end_s)
@@ -213,7 +218,7 @@ class World:
             x=x,
             y=y,
             flux_e_per_s=flux,
-            path=pieces(dx, dy, sigma_px),
+            path=pieces(dx[:steps], dy[:steps], sigma_px),
             trails=self._trails(start_s, end_s),
             sigma_px=sigma_px,
             cd_deg_per_px=cd,
@@ -222,31 +227,6 @@ class World:
             ra_arcsec=error_ra * cos_dec,
             dec_arcsec=error_dec,
         )
-
-    def _rolled(
-        self, start_s: float, end_s: float, px_per_deg: Floats, cos_dec: float, shaken: float
-    ) -> tuple[Floats, Floats, Floats]:
-        """How far the field is displaced in later rows than the first by a rolling shutter: rows, dx, dy (px).
-
-        (An exposure shorter than the readout counts as one that is as long.)
-        """
-        sensor = self.setup.sensor
-        rows = np.linspace(0, sensor.height_px, 9)
-        lags = rows * sensor.line_time_s
-
-        def places(times: Floats) -> Floats:
-            ra, dec, _ = self._pointing_arcsec(times)
-            tilt = np.array(self.tilt.at(times)) * (shaken / self.scale_arcsec_per_px)
-            away: Floats = tilt - px_per_deg @ np.array([ra * cos_dec, dec]) / 3600
-            return away
-
-        # a window that is moved on gains what comes after its end and loses what came after its start
-        both = np.concatenate([start_s + lags, np.maximum(end_s, start_s + lags[-1]) + lags])
-        lost, won = np.split(places(both), 2, axis=1)
-        gained = won - lost
-        areas = np.diff(lags) * (gained[:, 1:] + gained[:, :-1]) / 2
-        moved = np.concatenate([np.zeros((2, 1)), np.cumsum(areas, axis=1)], axis=1) / max(end_s - start_s, lags[-1])
-        return rows, moved[0], moved[1]
 
     def _trails(self, start_s: float, end_s: float) -> Floats:
         """Satellites that cross the field between two instants, as `Field.trails`."""
@@ -344,6 +324,18 @@ class World:
         flux = self.zero_mag_e_per_s * 10 ** (-0.4 * stars.mag[seen])
         names = stars.ra_deg[seen].view(np.uint64) ^ (stars.dec_deg[seen].view(np.uint64) << np.uint64(1))
         return StarsOnChip(x[seen], y[seen], flux, names)
+
+
+def moved_mean(path_px: Floats, steps: int, lags: Floats) -> Floats:
+    """Mean of a path over a window of so many steps that begins `lags` steps later, less that without lag.
+
+    It is what rows that a rolling shutter exposes later see of a moving star.
+    """
+    places = np.arange(len(path_px) + 1)
+    total = np.concatenate([[0.0], np.cumsum(path_px)])
+    means = (np.interp(lags + steps, places, total) - np.interp(lags, places, total)) / steps
+    moved: Floats = means - means[0]
+    return moved
 
 
 def pieces(dx_px: Floats, dy_px: Floats, sigma_px: float) -> Floats:

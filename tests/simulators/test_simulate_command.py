@@ -25,9 +25,8 @@ def test_list_names_everything():
 
 def test_a_frame_is_a_fits_file_of_what_was_asked(tmp_path):
     path = tmp_path / "a.fits"
-    said = run(
-        "frame", "--scenario", "plant-a", "--seed", "3", "-t", "4", "--at", "100", "--ra", "83.8", "-o", str(path)
-    )
+    asked = ("frame", "--scenario", "plant-a", "--seed", "3", "-t", "4", "--at", "100", "--ra", "83.8", "-o")
+    said = run(*asked, str(path))
     image = Image.from_file(path)
     assert image.facts.exposure_s == 4.0
     assert image.facts.instrument == "ZWO ASI290MM Mini"

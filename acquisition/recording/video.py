@@ -14,8 +14,8 @@ from acquisition.camera import Camera
 from acquisition.images import Image
 from acquisition.recording.ser import SerWriter
 
-QUEUE_BYTES = 48 * 2**20
-"""What may wait for the disk: less than half of what a camera has buffers for."""
+QUEUE_BYTES = 80 * 2**20
+"""What may wait for the disk: less than a camera has buffers for (128 MiB)."""
 
 
 @dataclass(slots=True)

@@ -277,10 +277,10 @@ def test_many_exposures_with_random_faults(n_exposures: int) -> None:
         assert sum(happened.values()) > 0.03 * n_exposures
         counts = rig.sensor.counts
         assert counts["failed"] == happened[Fault.FAIL] + happened[Fault.GOES_IDLE]
-        assert counts["torn"] == happened[Fault.TORN]
         assert counts["short"] == happened[Fault.SHORT]
-        # on a busy machine an early frame is looked at late, and is then a duplicate
-        assert counts["duplicate"] + counts["early"] == happened[Fault.DUPLICATE] + happened[Fault.EARLY]
+        # An early frame that a busy machine looks at late is a duplicate, as is one that is torn in its first rows.
+        old = counts["duplicate"] + counts["early"] + counts["torn"]
+        assert old == happened[Fault.DUPLICATE] + happened[Fault.EARLY] + happened[Fault.TORN]
         print(f"{n_exposures} exposures, faults { ({f.name: n for f, n in happened.items()}) }, not recovered {failed}")
 
     with_zwo(body, "zwo://ASI178MM?emulate=1&speed=100")

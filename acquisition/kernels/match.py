@@ -3,8 +3,8 @@
 In: two lists of places, the better known first. Out: rotation, shift, and the partner of each reference star.
 
 Two stars of the reference and two of the frame that are as far apart give a hypothesis (a rotation and a shift); the
-hypothesis that brings most reference stars to within a tolerance of a star wins. With fewer than two stars on either
-side only fluxes can tell, and the answer is cautious.
+hypothesis that brings most reference stars to within a tolerance of a star wins. Where the reference is a single
+star only fluxes can tell, and the answer is cautious.
 """
 
 from __future__ import annotations
@@ -72,14 +72,16 @@ def match_stars(
     -------
     Match or None
         None where no match is better than chance: fewer than 3 partners, unless that is all there are (2 of 2 stars
-        at the right distance; 1 of 1 with a similar flux and no rival).
+        at the right distance; a single star of the reference by a similar flux without a rival).
     """
     reference = np.ascontiguousarray(reference, np.float64)
     frame = np.ascontiguousarray(frame, np.float64)
     if len(reference) == 0 or len(frame) == 0:
         return None
-    if len(reference) == 1 or len(frame) == 1:
+    if len(reference) == 1:
         return _match_single(reference, frame, max_flux_ratio)
+    if len(frame) == 1:
+        return None  # any of several
     best = np.zeros(5)
     _vote(reference, frame, tolerance_px, max_rotation_rad, best)
     n, angle, dx, dy, second = best

@@ -155,7 +155,8 @@ def detector_of(plane: Plane, facts: FrameFacts, level: float, noise: float) -> 
     else:
         frame = plane.frame
         usable = frame if not plane.bad.size else frame[plane.bad == 0]
-        highest = float(np.nanmax(usable)) if usable.size else 0.0
+        usable = usable[np.isfinite(usable)] if usable.dtype.kind == "f" else usable
+        highest = float(usable.max()) if usable.size else 0.0
         saturation = float(np.iinfo(frame.dtype).max) if frame.dtype.kind == "u" else sys.float_info.max
         if highest > level + 20.0 * noise and int((usable == highest).sum()) >= 3:
             saturation = highest

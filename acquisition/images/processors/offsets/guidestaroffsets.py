@@ -28,6 +28,7 @@ from acquisition.kernels.track import Tracked, track
 Array = NDArray[np.float64]
 
 _NEAR_WANTED_PX = 10.0  # a star that the user wants is within this of where he points
+_ENOUGH = 0.7  # share of the expected light that must be found before the search ends
 _NEAR_PX = 3  # the usual motion from frame to frame; more is searched for only when this fails
 _REASONS = {
     c.NEAR_EDGE: "too near the edge",
@@ -290,11 +291,11 @@ class GuideStarOffsets(ImageProcessor):
     def _find_again(self, field_: StarField, plane: Plane) -> Tracked:
         """The stars of this frame: near where they were, further away, or anywhere."""
         near = self._track(field_, plane, _NEAR_PX)
-        if _found_share(field_, near) >= 0.5:
+        if _found_share(field_, near) >= _ENOUGH:
             return near
         if self._search_px > _NEAR_PX:
             far = self._track(field_, plane, self._search_px)
-            if _found_share(field_, far) >= 0.5:
+            if _found_share(field_, far) >= _ENOUGH:
                 return far
         before = (field_.motion, field_.turn, field_.turn_err)
         if self._match(field_, plane):

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .lx200_command import lx200
+
 if TYPE_CHECKING:
     from acquisition.images import Image
 
@@ -29,7 +31,11 @@ def command() -> None:
       starlatch simulate frame --scenario average -o sky.fits
       starlatch simulate frame --ra 83.8 --dec -5.4 -t 10 -o orion.png
       starlatch simulate night --scenario windy --duration 300 --every 10 -o night/
+      starlatch simulate lx200 --dialect onstep
     """
+
+
+command.add_command(lx200)
 
 
 @command.command("list")

@@ -5,6 +5,7 @@ In: a `World`, camera settings, and the `Field` of the exposure. Out: pixels as 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -33,6 +34,7 @@ from .world import NO_STARS, Field, Window, World
 NO_MAP = np.empty((0, 0), np.float32)
 WORTH_A_THREAD = 100_000
 """Pixels."""
+_buffers = threading.local()
 _helper = ThreadPoolExecutor(1, thread_name_prefix="simulator")
 
 
@@ -42,7 +44,7 @@ def render(world: World, settings: CameraSettings, field: Field, temp_c: float, 
     roi, binning, gain = whole(spec, settings), settings.binning, settings.gain or 0.0
     x0, y0 = roi.x * binning, roi.y * binning
     part = np.s_[y0 : y0 + roi.height * binning, x0 : x0 + roi.width * binning]
-    light = np.zeros((roi.height * binning, roi.width * binning), np.float32)
+    light = _dark((roi.height * binning, roi.width * binning))
     parts = psf_parts(world.setup.optics, field.sigma_px, world.scale_arcsec_per_px)
     add_stars(light, x0, y0, field.x, field.y, field.flux_e_per_s * exposure_s, field.path, field.sigma_px, parts)
     for trail in field.trails:
@@ -60,7 +62,7 @@ def render(world: World, settings: CameraSettings, field: Field, temp_c: float, 
             _by_rows(
                 light,
                 lambda rows: digitise(
-                    light[rows], x0, y0 + rows.start, spec.width_px, *numbers, noise_key, *table, NORMALS, counts[rows]
+                    light[rows], x0, y0 + rows.start, spec.width_px, *numbers, noise_key, table, NORMALS, counts[rows]
                 ),
             )
         else:
@@ -101,7 +103,8 @@ def render(world: World, settings: CameraSettings, field: Field, temp_c: float, 
         )
     if settings.bits == 8:
         return chip.bin_pixels((counts >> (spec.adc_bits - 8)).astype(np.uint8), binning, spec.bins_sum)
-    counts <<= 16 - spec.adc_bits
+    if spec.adc_bits < 16:
+        counts <<= 16 - spec.adc_bits
     return chip.bin_pixels(counts, binning, spec.bins_sum)
 
 
@@ -120,6 +123,16 @@ def window(spec: SensorSpec, settings: CameraSettings) -> Window:
     """The pixels that these settings read out."""
     roi, binning = whole(spec, settings), settings.binning
     return Window(roi.x * binning, roi.y * binning, roi.width * binning, roi.height * binning)
+
+
+def _dark(shape: tuple[int, int]) -> Electrons:
+    """An empty frame in memory that this thread uses again and again: fresh pages cost more than the stars."""
+    size = shape[0] * shape[1]
+    if getattr(_buffers, "light", NO_MAP).size < size:
+        _buffers.light = np.empty(size, np.float32)
+    light: Electrons = _buffers.light[:size].reshape(shape)
+    light.fill(0)
+    return light
 
 
 def _by_rows(light: Electrons, work: Callable[[slice], None]) -> None:

@@ -11,6 +11,7 @@ import os
 import pty
 import re
 import tty
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
@@ -22,13 +23,14 @@ from acquisition.devices import DeviceContext, DeviceUrl, Emulated
 from acquisition.errors import ConfigError, DeviceError
 from acquisition.mount import Direction, MountState, PierSide
 
+from .lx200_command import DIALECTS
 from .mount import SimulatedMount
 from .world import World, shared_world
 
 OPTIONS = frozenset({"world", "seed", "scenario"})
-DIALECTS = ("classic", "gps", "onstep", "am5", "astrophysics", "pulsar2", "ioptron")
 SIDEREAL_ARCSEC_PER_S = 15.041067
 LETTERS = {direction.value.lower(): direction for direction in Direction}
+KEPT_COMMANDS = 10_000
 IOPTRON_PULSES = {"S": Direction.EAST, "Q": Direction.WEST, "E": Direction.NORTH, "C": Direction.SOUTH}
 
 
@@ -39,14 +41,14 @@ class SerialMount:
     ----------
     world : World
     dialect : str
-        One of `DIALECTS`.
+        One of `lx200_command.DIALECTS`.
 
     Attributes
     ----------
     tty : str
         The terminal's name.
-    heard : list of str
-        The commands that came.
+    heard : deque of str
+        The commands that came, the most recent ones.
     noise : bytes
         Sent before the next answer, for tests.
     deaf : int
@@ -54,7 +56,7 @@ class SerialMount:
     """
 
     def __init__(self, world: World, dialect: str) -> None:
-        self.heard: list[str] = []
+        self.heard: deque[str] = deque(maxlen=KEPT_COMMANDS)
         self.noise = b""
         self.deaf = 0
         self._world = world

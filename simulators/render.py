@@ -103,8 +103,7 @@ def digitise(
     bias_adc: float,
     adc_max: int,
     key: np.uint64,
-    chances: NDArray[np.uint64],
-    values: Counts,
+    table: NDArray[np.uint64],
     normals: Floats,
     counts: Counts,
 ) -> None:
@@ -118,7 +117,7 @@ def digitise(
     bits = np.empty(frame.shape[1], np.uint64)
     for j in range(frame.shape[0]):
         _random_row(key, np.uint64((y0 + j) * detector_width + x0), bits)
-        _background_row(bits, chances, values, counts[j])
+        _background_row(bits, table, counts[j])
         for i in range(frame.shape[1]):
             if frame[j, i] > 0:
                 electrons = min(_poisson(base_e + frame[j, i], bits[i], normals), full_well_e)
@@ -246,12 +245,13 @@ def _mixed(z: np.uint64) -> np.uint64:
 
 
 @compiled
-def _background_row(bits: NDArray[np.uint64], chances: NDArray[np.uint64], values: Counts, counts: Counts) -> None:
+def _background_row(bits: NDArray[np.uint64], table: NDArray[np.uint64], counts: Counts) -> None:
     """Draw from `background_table`; without a branch, which no processor could predict."""
-    mask = np.uint64(chances.shape[0] - 1)
+    mask, half, quarter = np.uint64(table.shape[0] - 1), np.uint64(32), np.uint64(16)
     for i in range(bits.shape[0]):
-        column = bits[i] & mask
-        counts[i] = values[np.uint64(2) * column + np.uint64(bits[i] >> np.uint64(32) >= chances[column])]
+        column = table[bits[i] & mask]
+        other = np.uint64((bits[i] >> half) >= (column >> half))
+        counts[i] = np.uint16((column >> (other * quarter)) & np.uint64(0xFFFF))
 
 
 @compiled
@@ -284,14 +284,14 @@ def _poisson(mean: float, bits: np.uint64, normals: Floats) -> float:
 @lru_cache(maxsize=16)
 def background_table(
     mean_e: float, read_noise_e: float, full_well_e: float, e_per_adc: float, bias_adc: float, adc_max: int
-) -> tuple[NDArray[np.uint64], Counts]:
+) -> NDArray[np.uint64]:
     """The distribution of the ADC counts of pixels that see only the background, as Walker's (1977) alias table.
 
     Returns
     -------
-    chances : [n] uint64, n a power of 2, in units of 2^-32
-    values : [2 n] uint16
-        Draw a column at random; its first value holds with its chance, else its second.
+    [n] uint64 array, n a power of 2
+        Columns, of which to draw one at random: its first value (lowest 16 bits) holds with its chance (upper 32 bits,
+        in units of 2^-32), else its second (the 16 bits between).
     """
     spread = 7 * math.sqrt(mean_e + read_noise_e**2 + 1)
     lowest = min(max(math.floor((mean_e - spread) / e_per_adc + bias_adc), 0), adc_max)
@@ -309,7 +309,7 @@ def background_table(
     return _alias_table(np.diff(np.concatenate([[0.0], np.minimum(below, 1.0), [1.0]])), lowest)
 
 
-def _alias_table(distribution: Floats, lowest: int) -> tuple[NDArray[np.uint64], Counts]:
+def _alias_table(distribution: Floats, lowest: int) -> NDArray[np.uint64]:
     n = 1 << (len(distribution) - 1).bit_length()
     share = [*(distribution * n / distribution.sum()), *[0.0] * (n - len(distribution))]
     other = list(range(n))
@@ -321,6 +321,8 @@ def _alias_table(distribution: Floats, lowest: int) -> tuple[NDArray[np.uint64],
         share[giver] -= 1 - share[k]
         if share[giver] < 1:
             poor.append(rich.pop())
-    chances = np.round(np.clip(share, 0, 1) * 2.0**32).astype(np.uint64)
-    values = lowest + np.column_stack([np.arange(n), other]).ravel()
-    return chances, values.astype(np.uint16)
+    # the very last 2^-32 of a sure column goes astray, to itself
+    chances = np.minimum(np.round(np.clip(share, 0, 1) * 2.0**32), 2.0**32 - 1).astype(np.uint64)
+    own, others = (np.minimum(lowest + np.array(values), 65535).astype(np.uint64) for values in (range(n), other))
+    table: NDArray[np.uint64] = (chances << np.uint64(32)) | (others << np.uint64(16)) | own
+    return table

@@ -79,7 +79,7 @@ def digitised(light, base_e, *, read_noise_e=4.7, full_well_e=13000.0, e_per_adc
     numbers = (base_e, read_noise_e, full_well_e, e_per_adc, bias_adc, 4095)
     counts = np.empty(light.shape, np.uint16)
     table = background_table(*numbers)
-    digitise(light, x0, y0, 1000, *numbers, np.uint64(key), *table, NORMALS, counts)
+    digitise(light, x0, y0, 1000, *numbers, np.uint64(key), table, NORMALS, counts)
     return counts
 
 

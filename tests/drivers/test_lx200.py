@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -261,6 +264,24 @@ def test_ports_that_cannot_be_opened_say_why(tmp_path: Path) -> None:
 def test_wrong_urls_are_explained(url: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         open_mount(url, DeviceContext())
+
+
+def test_the_simulated_mount_serves_other_programs() -> None:
+    command = [sys.executable, "-m", "acquisition.cli", "simulate", "lx200", "--dialect", "onstep"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        try:
+            assert program.stdout is not None
+            tty = program.stdout.readline().strip()
+
+            async def main() -> None:
+                async with open_mount(f"lx200://{tty}?dialect=onstep", DeviceContext()) as mount:
+                    assert (await mount.state()).tracking
+                    await mount.pulse_guide(Direction.EAST, 0.1)
+
+            asyncio.run(main())
+        finally:
+            program.send_signal(signal.SIGINT)
+            assert program.wait(20) == 0
 
 
 def test_a_socket_is_a_line_too() -> None:

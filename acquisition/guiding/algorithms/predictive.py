@@ -34,7 +34,8 @@ _SWING_WALKS = np.repeat([(0.2, 1e-4), (4, 0.01), (20, 0.1)], len(_SWINGS) // 3,
 _MEMORY = 200.0
 _LEARNED = 2  # banks before those that know a period
 _SEARCH_EVERY_S, _SEARCHES = 20.0, 20  # a search at the earliest after 20 s, or 1/20 of the time so far
-_SCAN_EVERY_S = 600.0
+_SCAN_EVERY_S, _SCANS = 600.0, 8  # over all periods: at the latest after 600 s, or 1/8 of the time so far
+_CONVINCING = 3.0  # by how much another period's log-likelihood must be better
 _NOTICEABLE = 0.03  # change of the worm's phase over the history, rad
 _REFINED_HARMONICS = 20
 _REFINED_WALKS = _PERIODIC_WALKS[1:4]
@@ -244,7 +245,7 @@ def _predict(state: PredictiveState, t_s: float) -> tuple[float, float]:
 def _with_work(state: PredictiveState, t_s: float) -> PredictiveState:
     if state.work is not None or t_s - state.searched_s < max(_SEARCH_EVERY_S, t_s / _SEARCHES):
         return state
-    scan = state.worm is None or t_s - state.scanned_s >= _SCAN_EVERY_S
+    scan = state.worm is None or t_s - state.scanned_s >= min(_SCAN_EVERY_S, t_s / _SCANS)
     rows, worm, built = state.history.rows, state.worm, len(state.banks) > _LEARNED
     work = Work(state.epoch_s + t_s + _WORK_TAKES_S, lambda: _search(rows, worm, built, scan))
     return replace(state, searched_s=t_s, scanned_s=t_s if scan else state.scanned_s, work=work)
@@ -265,6 +266,8 @@ def _search(rows: FloatArray, worm: Worm | None, built: bool, scan: bool) -> Ref
     lines = worm.lines_hz if worm is not None else ()
     changed = old is None or 2 * np.pi * abs(period_s - old) * duration_s / old**2 > _NOTICEABLE
     anew = old is None or abs(period_s / old - 1) > 0.01
+    if old is not None and anew and _log_likelihood(recent, period_s) < _log_likelihood(recent, old) + _CONVINCING:
+        period_s, changed, anew = old, False, False
     if not changed and old is not None:
         period_s = old
     added = None

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from acquisition.camera import Camera, FrameTruth
 from acquisition.errors import ConfigError, DeviceNotFound, LibraryNotFound
-from acquisition.images import Image
+from acquisition.images import FrameFacts, Image
 from acquisition.mount import Mount
 
 D = TypeVar("D")
@@ -143,6 +143,8 @@ class Emulated:
         The URL's options that are the emulator's.
     truth : callable, optional
         As `Camera.truth`.
+    facts : FrameFacts
+        What is known of what the device is mounted on, such as the focal length; a real device does not know it.
     keep : object, optional
         The driver holds on to it as long as it uses the address.
     """
@@ -150,6 +152,7 @@ class Emulated:
     address: str
     options: frozenset[str]
     truth: Callable[[Image], FrameTruth | None] | None = None
+    facts: FrameFacts = FrameFacts()
     keep: object = None
 
 

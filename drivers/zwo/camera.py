@@ -12,6 +12,7 @@ from acquisition.camera import Camera
 from acquisition.device_thread import DeviceThread
 from acquisition.devices import DeviceContext, DeviceUrl, Driver, Listing, emulated
 from acquisition.errors import ConfigError
+from acquisition.images import FrameFacts
 from acquisition.threaded_camera import Deadlines, ThreadedCamera
 from drivers.st4.port import GuidePort, register
 
@@ -42,7 +43,7 @@ def _open(url: DeviceUrl, context: DeviceContext) -> Camera:
     def load_sdk() -> Sdk:
         return shared_sdk(url.query.get("sdk_library") if emulation is None else emulation.address)
 
-    sensor = ZwoSensor(load_sdk, wanted)
+    sensor = ZwoSensor(load_sdk, wanted, FrameFacts() if emulation is None else emulation.facts)
     thread = DeviceThread(str(wanted))
     camera = ThreadedCamera(
         sensor,

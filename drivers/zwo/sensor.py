@@ -90,9 +90,12 @@ class ZwoSensor:
     load : callable
         Gives the `Sdk`; called when the camera is opened first, as that loads the library.
     wanted : Wanted
+    mounted_on : FrameFacts
+        What is known of the telescope; the camera does not know it.
     """
 
-    def __init__(self, load: Callable[[], Sdk], wanted: Wanted) -> None:
+    def __init__(self, load: Callable[[], Sdk], wanted: Wanted, mounted_on: FrameFacts = FrameFacts()) -> None:
+        self._mounted_on = mounted_on
         self._load = load
         self._wanted = wanted
         self._name = str(wanted)
@@ -485,7 +488,8 @@ class ZwoSensor:
         roi = settings.roi
         bandwidth = self._get(Control.BANDWIDTH)
         speed = " high speed" if self._get(Control.HIGH_SPEED) else ""
-        return FrameFacts(
+        return replace(
+            self._mounted_on,
             egain_e_per_adu=egain if attached.e_per_adc > 0 else None,
             data_max_adu=float((2**attached.bit_depth - 1) << shift) if shift >= 0 else 255.0,
             row_order="TOP-DOWN",

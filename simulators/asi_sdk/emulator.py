@@ -63,7 +63,10 @@ def emulate(url: DeviceUrl, context: DeviceContext) -> Emulated:
             bus.sdk.set_scene(view.render, camera)
             bus.sdk.set_guide_port(view.guide, camera)
     view = bus.attached[name]
-    return Emulated(str(bus.sdk.path), OPTIONS, None if view is None else view.truth, keep=bus)
+    address = str(bus.sdk.path)
+    if view is None:
+        return Emulated(address, OPTIONS, keep=bus)
+    return Emulated(address, OPTIONS, view.truth, view.facts, keep=bus)
 
 
 def _sky_view(url: DeviceUrl, context: DeviceContext) -> SkyView:

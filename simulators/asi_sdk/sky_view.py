@@ -14,7 +14,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 import numpy as np
 
 from acquisition.camera import CameraSettings, FrameTruth, Roi
-from acquisition.images import Image
+from acquisition.images import FrameFacts, Image
 from acquisition.mount import Direction
 from simulators.frame import render, warm_up
 from simulators.streams import Subject, key
@@ -41,6 +41,19 @@ class SkyView:
         self._began_s = self._loop.time() - world.now_s()  # of the world, on the monotonic clock: the library's, too
         self._truths: deque[tuple[float, int, Field]] = deque(maxlen=KEPT_TRUTHS)
         warm_up(world)
+
+    @property
+    def facts(self) -> FrameFacts:
+        """The telescope that the camera is mounted on, and its site."""
+        telescope, site = self._world.setup.optics, self._world.setup.site
+        return FrameFacts(
+            telescope=telescope.name,
+            focal_length_mm=telescope.focal_length_mm,
+            aperture_mm=telescope.aperture_mm,
+            site_lat_deg=site.lat_deg,
+            site_lon_deg=site.lon_deg,
+            site_elev_m=site.elev_m,
+        )
 
     def render(self, asked: SceneFrame) -> bool:
         """In the driver's thread: fill the pixels; False when the loop does not answer."""

@@ -1,8 +1,24 @@
 """Processors that measure where the stars are against where they should be."""
 
-from .apertureoffsets import ApertureOffsets
-from .diskoffsets import DiskOffsets
+from .astrometryoffsets import AstrometryOffsets
+from .brighteststarguiding import BrightestStarGuiding
+from .brighteststaroffsets import BrightestStarOffsets
+from .dummyoffsets import DummyOffsets, DummySkyOffsets
+from .fitsheaderoffsets import FitsHeaderOffsets
 from .guidestaroffsets import GuideStarOffsets
+from .pixeloffset import PixelOffset
+from .projectedoffsets import ProjectedOffsets
 from .radecfrompixels import RaDecFromPixels
 
-__all__ = ["ApertureOffsets", "DiskOffsets", "GuideStarOffsets", "RaDecFromPixels"]
+__all__ = [
+    "AstrometryOffsets",
+    "BrightestStarGuiding",
+    "BrightestStarOffsets",
+    "DummyOffsets",
+    "DummySkyOffsets",
+    "FitsHeaderOffsets",
+    "GuideStarOffsets",
+    "PixelOffset",
+    "ProjectedOffsets",
+    "RaDecFromPixels",
+]

@@ -1,0 +1,71 @@
+"""Pixels on the sky by an image's WCS.
+
+In: an `Image` and places in it. Out: places on the sky, and angles between them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from acquisition.errors import ImageError
+from acquisition.images import Image
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+    from astropy.wcs import WCS
+
+
+def wcs_of(image: Image) -> WCS:
+    """The celestial WCS of an image, of any projection and distortion.
+
+    Raises
+    ------
+    ImageError
+        If the header has none.
+    """
+    from astropy.wcs import WCS
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what astropy mends in other programs' headers
+        try:
+            wcs = WCS(image.header, naxis=2)
+            if not wcs.has_celestial:
+                raise ValueError("no celestial axes")
+        except Exception as error:  # a damaged header can make wcslib raise anything
+            raise ImageError(f"image has no usable WCS: {' '.join(str(error).split())}") from error
+    return wcs
+
+
+def sky_of(wcs: WCS, x: float, y: float) -> SkyCoord:
+    """The place on the sky of a 0-based pixel.
+
+    Raises
+    ------
+    ImageError
+        If the pixel is not on the sky.
+    """
+    return _or_image_error(lambda: wcs.pixel_to_world(x, y), f"pixel ({x:.1f}, {y:.1f})")
+
+
+def pixel_of(wcs: WCS, sky: SkyCoord) -> tuple[float, float]:
+    """The 0-based pixel of a place on the sky.
+
+    Raises
+    ------
+    ImageError
+        If it is not in the projection.
+    """
+    x, y = _or_image_error(lambda: wcs.world_to_pixel(sky), f"position {sky.to_string()}")
+    if not (np.isfinite(x) and np.isfinite(y)):
+        raise ImageError(f"position {sky.to_string()} is not in the image's projection")
+    return float(x), float(y)
+
+
+def _or_image_error(convert: Any, what: str) -> Any:
+    try:
+        return convert()
+    except Exception as error:  # wcslib's exceptions are many
+        raise ImageError(f"{what} has no counterpart by the image's WCS: {error}") from error

@@ -90,12 +90,12 @@ class ZwoSensor:
     load : callable
         Gives the `Sdk`; called when the camera is opened first, as that loads the library.
     wanted : Wanted
-    mounted_on : FrameFacts
+    mounted_on : FrameFacts, optional
         What is known of the telescope; the camera does not know it.
     """
 
-    def __init__(self, load: Callable[[], Sdk], wanted: Wanted, mounted_on: FrameFacts = FrameFacts()) -> None:
-        self._mounted_on = mounted_on
+    def __init__(self, load: Callable[[], Sdk], wanted: Wanted, mounted_on: FrameFacts | None = None) -> None:
+        self._mounted_on = mounted_on or FrameFacts()
         self._load = load
         self._wanted = wanted
         self._name = str(wanted)

@@ -56,8 +56,13 @@ def cameras(hardware: list[str]) -> list[CameraCase]:
         CameraCase("threaded snaps", lambda _: ThreadedCamera(FakeSensor(video=False), "Fake camera"), asyncio.run),
         CameraCase("replay", _open_replay, virtual_time.run, exposure_s=2.0, settable=False),
         *(
-            CameraCase(url, lambda _, url=url: open_camera(url, DeviceContext()), asyncio.run, marks=(needs_compiler,))  # type: ignore[misc]
-            for url in ("zwo://ASI120MM%20Mini?emulate=1", "zwo://ASI224MC?emulate=1")
+            CameraCase(url, lambda _, url=url: open_camera(url, DeviceContext()), asyncio.run, marks=marks)  # type: ignore[misc]
+            for url, marks in (
+                ("zwo://ASI120MM%20Mini?emulate=1", (needs_compiler,)),
+                ("zwo://ASI224MC?emulate=1", (needs_compiler, pytest.mark.slow)),
+                ("zwo://ASI178MM?emulate=1", (needs_compiler, pytest.mark.slow)),
+                ("zwo://ASI1600MM%20Pro?emulate=1", (needs_compiler, pytest.mark.slow)),
+            )
         ),
         *(
             CameraCase(url, lambda _, url=url: open_camera(url), asyncio.run)  # type: ignore[misc]

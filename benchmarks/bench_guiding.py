@@ -49,20 +49,25 @@ def smart_min_move(scale: float) -> float:
 
 
 def ra_settings(name: str, full: bool) -> list[Setting]:
-    """The grid on which PHD2 is tuned in RA; the short one holds what won on the full one, and its neighbours."""
+    """The grid on which PHD2 is tuned in RA; the short one holds what the notes say won on it, and its neighbours."""
     plant = PLANTS[name]
     half = smart_min_move(plant.scale) / 2
     period = {"period_length": plant.period_s or 480.0, "auto_adjust_period": False}
-    reactive, predictive, moves = ((0.35, 0.5, 0.7, 0.85, 1), (0.5, 0.8, 1), (0, half)) if full else (
-        (0.5, 0.7, 0.85, 1), (0.8, 1), (0,)
-    )  # fmt: skip
+    if not full:
+        winners: list[Law[Any]] = [
+            PredictivePec(reactive_weight=r, predictive_weight=1, min_move=0, **period)  # type: ignore[arg-type]  # mixed
+            for r in (0.5, 0.7, 0.85)
+        ]
+        winners += [Hysteresis(aggression=a, min_move=0) for a in (0.5, 1, 1.2, 1.4)]
+        return [(law, False) for law in winners]
+    reactive, predictive, moves = (0.35, 0.5, 0.7, 0.85, 1), (0.5, 0.8, 1), (0, half)
     laws: list[Law[Any]] = [
         PredictivePec(reactive_weight=r, predictive_weight=p, min_move=m, **period)  # type: ignore[arg-type]  # mixed dict
         for r in reactive for p in predictive for m in moves
     ]  # fmt: skip
     laws += [
         Hysteresis(aggression=a, hysteresis=h, min_move=m)
-        for a in (0.5, 0.7, 0.85, 1, 1.2, 1.4) for h in (0, 0.1, 0.3, 0.5) for m in ((0, half) if full else (0,))
+        for a in (0.5, 0.7, 0.85, 1, 1.2, 1.4) for h in (0, 0.1, 0.3, 0.5) for m in (0, half)
     ]  # fmt: skip
     laws += [
         Lowpass2(aggressiveness=100 * a, min_move=m)
@@ -124,9 +129,9 @@ def simulated(pool: Any, axis: str, names: str, seeds: int, full: bool, acceptan
     return table
 
 
-def robust(pool: Any, seeds: int, acceptance: list[str]) -> None:
-    """Wrong guide rate, a lost star, a pause: on the EQ6, RA and Dec."""
-    for axis in ("ra", "dec"):
+def robust(pool: Any, axes: list[str], seeds: int, acceptance: list[str]) -> None:
+    """Wrong guide rate, a lost star, a pause: on the EQ6."""
+    for axis in axes:
         nights = pool.map(partial(robust_run, axis), range(seeds))
         nominal, slow, fast, peak, after = np.median(np.array(nights), axis=0)
         worst_peak = float(np.max(np.array(nights)[:, 3]))
@@ -234,19 +239,22 @@ def main() -> None:
     parser.add_argument("--axes", default="ra,dec")
     parser.add_argument("--grid", choices=("full", "short"), default="full")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--no-replays", action="store_true")
+    parser.add_argument("--parts", default="cost,replays,plants,robust")
     parser.add_argument("--save", type=Path)
     options = parser.parse_args()
     acceptance: list[str] = []
     results: dict[str, Any] = {}
-    cost(acceptance)
+    parts = options.parts.split(",")
+    if "cost" in parts:
+        cost(acceptance)
     with Pool(options.jobs) as pool:
-        if not options.no_replays:
+        if "replays" in parts:
             real_logs(pool, acceptance)
-        for axis in options.axes.split(","):
+        for axis in options.axes.split(",") if "plants" in parts else []:
             full = options.grid == "full"
             results[axis] = simulated(pool, axis, options.plants, options.seeds, full, acceptance)
-        robust(pool, min(options.seeds, 10), acceptance)
+        if "robust" in parts:
+            robust(pool, options.axes.split(","), min(options.seeds, 10), acceptance)
     print("\nAcceptance")
     print("\n".join(acceptance))
     if options.save:

@@ -1,0 +1,230 @@
+"""Our laws: what they learn, what they survive, and that they are pure.
+
+The plant here is a few lines, its noise 0.3"; the real comparison is `benchmarks/bench_guiding.py`.
+"""
+
+import math
+from concurrent.futures import Executor, Future
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from acquisition.guiding.algorithms import (
+    BacklashAware,
+    Dithered,
+    Hysteresis,
+    Law,
+    LawRunner,
+    Lost,
+    Measured,
+    Predictive,
+    Resumed,
+    Sent,
+    Settled,
+)
+from acquisition.guiding.algorithms.history import Table
+
+EXPOSURE_S, LATENCY_S = 2.0, 0.4
+CYCLE_S = EXPOSURE_S + LATENCY_S
+
+
+def worm(t: float) -> float:
+    """Periodic error of 300 s with three harmonics, and a drift; arcsec."""
+    phase = 2 * math.pi * t / 300
+    return 6 * math.cos(phase) + 2 * math.sin(2 * phase) + math.cos(3 * phase) + 0.01 * t
+
+
+class Axis:
+    """An axis with noise, backlash, and a guide rate that may be wrong; keeps the true errors, arcsec."""
+
+    def __init__(self, law: Law[Any], motion: Any = worm, noise: float = 0.3, gain: float = 1.0, backlash: float = 0.0):
+        self.runner = LawRunner(law)
+        self.motion, self.noise, self.gain, self.backlash = motion, noise, gain, backlash
+        self.random = np.random.default_rng(1)
+        self.t = self.motor = self.moved = self.lock = 0.0
+        self.errors: list[float] = []
+
+    def frame(self, lost: bool = False, guided: bool = True) -> float:
+        middle = self.t + EXPOSURE_S / 2
+        now = self.t + CYCLE_S
+        seen = self.motion(middle) - self.moved - self.lock + self.noise * self.random.normal()
+        if not guided:
+            correction = 0.0
+        elif lost:
+            correction = self.runner.step(Lost(now, EXPOSURE_S, now))
+        else:
+            correction = self.runner.step(Measured(middle, seen, None, 20.0, EXPOSURE_S, now))
+        self.motor += correction * self.gain
+        self.moved = min(max(self.moved, self.motor - self.backlash), self.motor)
+        self.t = now
+        self.errors.append(self.motion(self.t) - self.moved - self.lock)
+        return correction
+
+    def run(self, frames: int, **how: bool) -> float:
+        """RMS of the true error over so many frames."""
+        for _ in range(frames):
+            self.frame(**how)
+        return float(np.sqrt(np.mean(np.square(self.errors[-frames:]))))
+
+
+def test_predictive_learns_the_worm():
+    axis = Axis(Predictive())
+    first = axis.run(125)
+    axis.run(250)
+    learned = axis.run(125)
+    state = axis.runner.state
+    assert state.worm.period_s == pytest.approx(300, rel=0.01)
+    reactive = Axis(Hysteresis(min_move=0.0))
+    reactive.run(375)
+    assert learned < 0.8 * first
+    assert learned < 0.75 * reactive.run(125)
+
+
+def test_a_guide_rate_that_is_wrong_costs_little():
+    nominal, slow, fast = (Axis(Predictive(), gain=gain) for gain in (1.0, 0.5, 1.5))
+    rms = [axis.run(100) and axis.run(200) for axis in (nominal, slow, fast)]
+    assert max(rms) < 1.35 * rms[0]
+
+
+def test_predictive_bridges_a_lost_star_and_stops_when_it_knows_too_little():
+    axis = Axis(Predictive())
+    axis.run(400)
+    axis.run(17, lost=True)
+    assert max(map(abs, axis.errors[-17:])) < 1.5, "40 s without a star, on a worm that has been learned"
+    blind = [axis.frame(lost=True) for _ in range(1000)]
+    assert blind[-1] == 0, "hours without a star"
+
+
+@pytest.mark.parametrize(("law", "motion"), [(Predictive(), worm), (BacklashAware(), lambda t: 0.02 * t)])
+def test_dither_pause_and_limited_pulses_disturb_nothing(law, motion):
+    axis = Axis(law, motion)
+    axis.run(300)
+    assert axis.run(50) < 0.2
+    axis.lock += 4.0
+    axis.runner.step(Dithered(4.0))
+    axis.frame()
+    axis.runner.step(Settled())
+    assert axis.run(30) < 0.3, "one frame after the dither it is there"
+    axis.run(50, guided=False)
+    axis.runner.step(Resumed())
+    axis.frame()
+    assert axis.run(30) < 0.4
+    wanted = axis.frame()
+    axis.moved -= wanted
+    axis.motor -= wanted
+    axis.runner.step(Sent(0.0))
+    assert axis.run(30) < 0.3
+
+
+def test_backlash_is_found_and_crossed():
+    def sway(t: float) -> float:
+        return 3 * math.sin(2 * math.pi * t / 1500)
+
+    axis = Axis(BacklashAware(), sway, backlash=4.0)
+    axis.run(700)
+    unaware = Axis(Hysteresis(min_move=0.0), sway, backlash=4.0)
+    unaware.run(700)
+    assert axis.run(600) < 0.85 * unaware.run(600)
+
+
+@pytest.mark.parametrize("law", [Predictive(), BacklashAware()])
+def test_a_step_is_pure(law):
+    axis = Axis(law)
+    axis.run(200)
+    state = axis.runner.state
+    given = Measured(axis.t + 1, 0.3, None, 20.0, EXPOSURE_S, axis.t + CYCLE_S)
+    first, correction = law.step(state, given)
+    law.step(first, Measured(axis.t + 3.4, -5.0, None, 20.0, EXPOSURE_S))
+    again, same = law.step(state, given)
+    assert same == correction
+    follow = Measured(axis.t + 3.4, 0.1, None, 20.0, EXPOSURE_S)
+    assert law.step(first, follow)[1] == law.step(again, follow)[1]
+
+
+@pytest.mark.parametrize("law", [Predictive(), BacklashAware()])
+@settings(deadline=None, max_examples=25)
+@given(
+    series=st.lists(
+        st.one_of(
+            st.floats(-30, 30).map(lambda d: ("frame", d)),
+            st.just(("lost", 0.0)),
+            st.floats(-5, 5).map(lambda d: ("dither", d)),
+            st.floats(-5, 5).map(lambda d: ("sent", d)),
+        ),
+        max_size=30,
+    ),
+    cadence=st.floats(0.05, 30),
+)
+def test_whatever_comes_corrections_are_finite(law: Law, series, cadence):
+    runner = LawRunner(law)
+    t = 1e5
+    for kind, value in series:
+        t += cadence
+        given = {
+            "frame": Measured(t, value, abs(value) / 30, 20.0, cadence),
+            "lost": Lost(t, cadence),
+            "dither": Dithered(value),
+            "sent": Sent(value),
+        }[kind]
+        assert math.isfinite(runner.step(given))
+
+
+class AtOnce(Executor):
+    """As fast as a pool can be: the result is there before anybody asks."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+class Never(Executor):
+    """As slow as a pool can be."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return Future()
+
+
+def test_work_elsewhere_gives_what_work_in_place_gives():
+    in_place, elsewhere = Axis(Predictive()), Axis(Predictive())
+    elsewhere.runner = LawRunner(Predictive(), AtOnce())
+    assert [in_place.frame() for _ in range(150)] == [elsewhere.frame() for _ in range(150)]
+    assert in_place.runner.state.worm is not None, "or else nothing was compared"
+
+
+def test_work_that_never_ends_holds_nothing_up():
+    axis = Axis(Predictive())
+    axis.runner = LawRunner(Predictive(), Never())
+    assert axis.run(150) < 1.0
+
+
+def test_the_same_inputs_give_the_same_corrections():
+    runs = [Axis(Predictive()) for _ in range(2)]
+    assert [runs[0].frame() for _ in range(150)] == [runs[1].frame() for _ in range(150)]
+
+
+def test_a_frame_out_of_order_moves_nothing():
+    for law in (Predictive(), BacklashAware()):
+        axis = Axis(law)
+        axis.run(5)
+        assert axis.runner.step(Measured(0.5, 3.0, None, 20.0, EXPOSURE_S)) == 0
+
+
+@given(rows=st.lists(st.tuples(st.integers(0, 3), st.floats(-9, 9)), max_size=40))
+def test_tables_keep_what_they_had(rows):
+    """Appending to any earlier table changes no other."""
+    tables: list[tuple[Table, list[float]]] = [(Table(1), [])]
+    for back, value in rows:
+        table, content = tables[max(0, len(tables) - 1 - back)]
+        tables.append((table.append(value), [*content, value]))
+    for table, content in tables:
+        assert table.rows[:, 0].tolist() == content
+
+
+@pytest.mark.parametrize("law", [Predictive, BacklashAware])
+def test_a_wrong_limit_is_named(law):
+    with pytest.raises(ValueError, match=r"lost_limit is -1; allowed: 0 to 60"):
+        law(lost_limit=-1)

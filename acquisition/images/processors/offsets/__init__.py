@@ -1,8 +1,10 @@
 """Processors that measure where the stars are against where they should be."""
 
+from .apertureoffsets import ApertureOffsets
 from .astrometryoffsets import AstrometryOffsets
 from .brighteststarguiding import BrightestStarGuiding
 from .brighteststaroffsets import BrightestStarOffsets
+from .diskoffsets import DiskOffsets
 from .dummyoffsets import DummyOffsets, DummySkyOffsets
 from .fitsheaderoffsets import FitsHeaderOffsets
 from .guidestaroffsets import GuideStarOffsets
@@ -11,9 +13,11 @@ from .projectedoffsets import ProjectedOffsets
 from .radecfrompixels import RaDecFromPixels
 
 __all__ = [
+    "ApertureOffsets",
     "AstrometryOffsets",
     "BrightestStarGuiding",
     "BrightestStarOffsets",
+    "DiskOffsets",
     "DummyOffsets",
     "DummySkyOffsets",
     "FitsHeaderOffsets",

@@ -59,12 +59,11 @@ def _open(url: DeviceUrl, context: DeviceContext) -> Camera:
 
 def shared_sdk(library: str | None) -> Sdk:
     """The library's calls; one object for each library, as it knows which cameras are open."""
-    if library not in _sdks:
-        _sdks[library] = Sdk(load(library))
-    return _sdks[library]
+    module = load(library)
+    return _sdks.setdefault(module.__name__, Sdk(module))
 
 
-_sdks: dict[str | None, Sdk] = {}
+_sdks: dict[str, Sdk] = {}
 
 
 def _controls(url: DeviceUrl) -> dict[Control, int]:

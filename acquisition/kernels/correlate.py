@@ -30,8 +30,8 @@ def correlate(reference: NDArray[Any], picture: NDArray[Any]) -> tuple[float, fl
     -------
     dx, dy : float
         Positive: the picture's content is at larger columns and rows.
-    height : float
-        The peak above the correlation's scatter, in its standard deviations; below about 6 it means nothing.
+    likeness : float
+        Correlation coefficient at that shift, up to 1: what both pictures share of their detail, noise included.
 
     Raises
     ------
@@ -53,15 +53,15 @@ def correlate(reference: NDArray[Any], picture: NDArray[Any]) -> tuple[float, fl
         spectra.append(fft.rfft2(np.where(finite, values - mean, 0.0) * window))
     surface = fft.irfft2(spectra[1] * np.conj(spectra[0]) * band, s=(ny, nx))
     j, i = np.unravel_index(int(np.argmax(surface)), surface.shape)
-    spread = float(surface.std())
-    if spread == 0.0:
+    own = [float(fft.irfft2(np.abs(spectrum) ** 2 * band, s=(ny, nx))[0, 0]) for spectrum in spectra]
+    if not min(own) > 0.0:
         return 0.0, 0.0, 0.0
     dx = i + _vertex(surface[j, i - 1], surface[j, i], surface[j, (i + 1) % nx])
     dy = j + _vertex(surface[j - 1, i], surface[j, i], surface[(j + 1) % ny, i])
     return (
         float(dx - nx if dx > nx / 2 else dx),
         float(dy - ny if dy > ny / 2 else dy),
-        float(surface[j, i] / spread),
+        float(surface[j, i] / math.sqrt(own[0] * own[1])),
     )
 
 

@@ -17,7 +17,7 @@ from acquisition.images.meta import PixelOffsets
 from acquisition.images.processors.plane import plane_of
 from acquisition.kernels.correlate import correlate, find_disk
 
-_CLEAR = 6.0  # a correlation peak below this many standard deviations means nothing
+_ALIKE = 0.3  # correlation coefficient below which two pictures do not show the same
 
 
 class DiskOffsets(ImageProcessor):
@@ -99,9 +99,9 @@ class DiskOffsets(ImageProcessor):
             self.picture = picture
         if picture.shape != self.picture.shape:
             raise ImageError(f"frame is {picture.shape}, the first one was {self.picture.shape}; reset to begin anew")
-        dx, dy, height = correlate(self.picture, picture)
-        if height < _CLEAR:
-            raise StarLost(f"nothing resembles the first frame: correlation {height:.1f} sigma, need {_CLEAR:g}")
+        dx, dy, likeness = correlate(self.picture, picture)
+        if likeness < _ALIKE:
+            raise StarLost(f"nothing resembles the first frame: correlation {likeness:.2f}, need {_ALIKE:g}")
         return PixelOffsets(dx * plane.step - self.lock_shift[0], dy * plane.step - self.lock_shift[1])
 
 

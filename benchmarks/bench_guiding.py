@@ -101,7 +101,9 @@ def medians(pool: Any, name: str, axis: str, seeds: Iterable[int], settings: lis
     return np.median(results.reshape(len(settings), len(seeds), 3), axis=1)
 
 
-def simulated(pool: Any, axis: str, names: str, seeds: int, full: bool, acceptance: list[str]) -> dict[str, Any]:
+def simulated(
+    pool: Any, axis: str, names: str, seeds: int, training: int, full: bool, acceptance: list[str]
+) -> dict[str, Any]:
     """The table of one axis; adds to the acceptance lines."""
     ours: Law[Any] = Predictive() if axis == "ra" else BacklashAware()
     default: Law[Any] = Hysteresis() if axis == "ra" else ResistSwitch()
@@ -111,7 +113,7 @@ def simulated(pool: Any, axis: str, names: str, seeds: int, full: bool, acceptan
     table: dict[str, Any] = {}
     for name in names:
         settings = (ra_settings if axis == "ra" else dec_settings)(name, full)
-        tuning = medians(pool, name, axis, range(TRAINING, TRAINING + 4), settings)
+        tuning = medians(pool, name, axis, range(TRAINING, TRAINING + training), settings)
         best, compensated = settings[int(np.argmin(tuning[:, 0]))]
         rows: list[Setting] = [(default, False), (best, compensated), (ours, False)]
         got = medians(pool, name, axis, range(seeds), rows)
@@ -235,6 +237,7 @@ def main() -> None:
     """Run everything, print tables and acceptance."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--training", type=int, default=4, help="nights to tune PHD2 on")
     parser.add_argument("--plants", default="ABCDEFGH")
     parser.add_argument("--axes", default="ra,dec")
     parser.add_argument("--grid", choices=("full", "short"), default="full")
@@ -252,7 +255,8 @@ def main() -> None:
             real_logs(pool, acceptance)
         for axis in options.axes.split(",") if "plants" in parts else []:
             full = options.grid == "full"
-            results[axis] = simulated(pool, axis, options.plants, options.seeds, full, acceptance)
+            nights = options.seeds, options.training
+            results[axis] = simulated(pool, axis, options.plants, *nights, full, acceptance)
         if "robust" in parts:
             robust(pool, options.axes.split(","), min(options.seeds, 10), acceptance)
     print("\nAcceptance")

@@ -10,8 +10,6 @@ from contextlib import suppress
 
 import click
 
-from acquisition.devices import DeviceContext, DeviceUrl
-
 DIALECTS = ("classic", "gps", "onstep", "am5", "astrophysics", "pulsar2", "ioptron")
 
 
@@ -31,13 +29,17 @@ def lx200(dialect: str, scenario: str | None, seed: int, verbose: bool) -> None:
       starlatch simulate lx200 --dialect ioptron --scenario backlash -v
     """
     with suppress(KeyboardInterrupt):
-        asyncio.run(_serve(dialect, DeviceContext(seed=seed, scenario=scenario), verbose))
+        asyncio.run(_serve(dialect, scenario, seed, verbose))
 
 
-async def _serve(dialect: str, context: DeviceContext, verbose: bool) -> None:
+async def _serve(dialect: str, scenario: str | None, seed: int, verbose: bool) -> None:
+    # imported here, as `starlatch --help` imports this file
+    from acquisition.devices import DeviceContext, DeviceUrl
+
     from .lx200_serial import SerialMount
     from .world import shared_world
 
+    context = DeviceContext(seed=seed, scenario=scenario)
     mount = SerialMount(shared_world(DeviceUrl.parse("sim://"), context), dialect)
     click.echo(mount.tty)
     try:

@@ -264,6 +264,7 @@ class ThreadedCamera:
         return await self._thread.call(function, *args, deadline_s=deadline_s)
 
     async def _apply(self, settings: CameraSettings) -> Accepted:
+        self._in_force = False  # half of them may be, if this fails: then all are put in force before the next frame
         accepted = await self._thread.call(self._sensor.configure, settings, deadline_s=self._deadlines.configure_s)
         self._settings = accepted
         self._in_force = True

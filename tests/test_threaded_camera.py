@@ -497,3 +497,16 @@ def test_remedies_are_applied_in_order_until_a_frame_comes() -> None:
             assert image.facts.frame_seq == 1
 
     asyncio.run(main())
+
+
+def test_settings_that_were_put_in_force_by_half_are_put_back(on_camera) -> None:
+    async def body(camera: ThreadedCamera, sensor: FakeSensor) -> None:
+        before = camera.settings
+        sensor.fail("configure", DeviceError("Fake camera: half way"))
+        with pytest.raises(DeviceError, match="half way"):
+            await camera.configure(replace(before, gain=77.0))
+        n_before = sensor.calls.count("configure")
+        assert (await camera.expose()).facts.gain == before.gain
+        assert sensor.calls.count("configure") == n_before + 1
+
+    on_camera(body)

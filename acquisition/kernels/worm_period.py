@@ -33,7 +33,7 @@ def search_period(t_s: FloatArray, z: FloatArray, near_s: float | None = None) -
     Returns
     -------
     float or None
-        None when the series is too short for any period.
+        None when the series is too short for any period, or for this one.
     """
     cells = ((t_s - t_s[0]) / _BIN_S).astype(np.int64)
     counts = np.bincount(cells)
@@ -43,6 +43,8 @@ def search_period(t_s: FloatArray, z: FloatArray, near_s: float | None = None) -
     duration_s = float(t[-1] - t[0]) if len(t) else 0.0
     longest_s = min(duration_s / _TURNS, _LONGEST_S)
     step = 1 / (8 * duration_s) if duration_s > 0 else 1.0
+    if near_s is not None and duration_s < 0.9 * near_s:
+        return None
     if near_s is not None:
         frequencies = 1 / near_s + step * np.arange(-1, 1.01, 0.1)
         frequencies = frequencies[frequencies > 0.5 / duration_s]

@@ -3,6 +3,8 @@
 The plant here is a few lines, its noise 0.3"; the real comparison is `benchmarks/bench_guiding.py`.
 """
 
+import dataclasses
+import json
 import math
 from concurrent.futures import Executor, Future
 from typing import Any
@@ -26,6 +28,7 @@ from acquisition.guiding.algorithms import (
     Settled,
 )
 from acquisition.guiding.algorithms.history import Table
+from acquisition.guiding.algorithms.predictive import Worm
 
 EXPOSURE_S, LATENCY_S = 2.0, 0.4
 CYCLE_S = EXPOSURE_S + LATENCY_S
@@ -81,6 +84,24 @@ def test_predictive_learns_the_worm():
     reactive.run(375)
     assert learned < 0.8 * first
     assert learned < 0.75 * reactive.run(125)
+
+
+def test_what_a_night_taught_helps_the_next():
+    law = Predictive()
+    one = Axis(law)
+    one.run(375)
+    learned = law.learned(one.runner.state)
+    assert learned is not None
+    assert learned.amplitudes[:3] == pytest.approx((6, 2, 1), abs=0.6)
+    kept = Worm(**json.loads(json.dumps(dataclasses.asdict(learned))))
+    assert Predictive().learned(Predictive().start()) is None
+
+    def later(t: float) -> float:
+        return worm(t + 111)
+
+    fresh, taught = Axis(law, later), Axis(law, later)
+    taught.runner = LawRunner(law, state=law.start_with(kept))
+    assert taught.run(120) < fresh.run(120)
 
 
 def test_a_guide_rate_that_is_wrong_costs_little():

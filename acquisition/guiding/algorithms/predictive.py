@@ -54,10 +54,13 @@ class Worm:
     period_s : float
     lines_hz : tuple of float
         Lines that are not among the worm's harmonics.
+    amplitudes : tuple of float
+        Of the worm's harmonics as another night had them, arcsec; empty if this is the first.
     """
 
     period_s: float
     lines_hz: tuple[float, ...] = ()
+    amplitudes: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,24 @@ class Predictive:
     def start(self) -> PredictiveState:
         return PredictiveState(Table(5))
 
+    def start_with(self, learned: Worm) -> PredictiveState:
+        """Begin with what `learned` said after another night: the period is known, and how large its harmonics are.
+
+        Their phases are found anew, as nobody knows how far the worm was turned in between.
+        """
+        return PredictiveState(Table(5), worm=replace(learned, lines_hz=()))
+
+    def learned(self, state: PredictiveState) -> Worm | None:
+        """What is worth keeping for another night: plain numbers; None before a worm was found.
+
+        `dataclasses.asdict` makes a dict of it, ``Worm(**dict)`` the other way.
+        """
+        if state.worm is None or len(state.banks) <= _LEARNED:
+            return None
+        longest = state.banks[-1]
+        waves = longest.x[int(np.argmax(longest.score)), 2 : 2 + 2 * max(_HARMONICS)]
+        return replace(state.worm, amplitudes=tuple(np.hypot(waves[::2], waves[1::2]).tolist()))
+
     def step(self, state: PredictiveState, given: Input) -> tuple[PredictiveState, float]:
         match given:
             case Measured():
@@ -154,6 +175,10 @@ class Predictive:
             trend = kalman_bank.new_bank(_TREND_WALKS, position, 0.05, none, none, none)
             swing = kalman_swing.new_swing_bank(_SWING_WALKS, _SWINGS, position, 0.05)
             state = replace(state, banks=(trend, swing), epoch_s=given.t_s)
+            if state.worm is not None:
+                first = np.array([[0.0, given.exposure_s, position, 1.0, 0.0]])
+                known = tuple(_periodic_bank(first, state.worm, h, _PERIODIC_WALKS) for h in _HARMONICS)
+                state = replace(state, banks=(trend, swing, *known))
         t_s = given.t_s - state.epoch_s
         state, weight = _weighed(state, given.error)
         dt_s = t_s - state.history.rows[-1, 0] if len(state.history) else 0.0
@@ -277,7 +302,8 @@ def _search(rows: FloatArray, worm: Worm | None, built: bool, scan: bool) -> Ref
         added = strongest_line(last[:, 0], last[:, 4], np.concatenate([harmonics, lines]))
     if added is not None:
         lines = (*lines, added)
-    found = Worm(period_s, lines)
+    amplitudes = worm.amplitudes if worm is not None and not anew else ()
+    found = Worm(period_s, lines, amplitudes)
     if duration_s < 0.9 * period_s or not (changed or added or not built):
         return Refit(found, None, len(rows), False)
     banks = tuple(_periodic_bank(recent, found, harmonics, _PERIODIC_WALKS) for harmonics in _HARMONICS)
@@ -308,11 +334,16 @@ def _periodic_bank(rows: FloatArray, worm: Worm, harmonics: int, walks: FloatArr
     from acquisition.kernels.kalman_bank import new_bank, replay
 
     t_s, exposure_s, z, weight = (np.ascontiguousarray(column) for column in rows[:, :4].T)
-    trend = np.polynomial.Polynomial.fit(t_s, z, 1)
-    amplitude = max(0.3, 0.35 * float(np.ptp(z - trend(t_s))))
     h = np.arange(1, harmonics + 1)
+    if len(worm.amplitudes) >= harmonics:
+        amplitude = max(0.3, worm.amplitudes[0])
+        waves = np.square(worm.amplitudes[:harmonics]) + 0.01 * amplitude**2 / h**2.4
+    else:
+        trend = np.polynomial.Polynomial.fit(t_s, z, 1)
+        amplitude = max(0.3, 0.35 * float(np.ptp(z - trend(t_s))))
+        waves = amplitude**2 / h**2.4
     omega = 2 * np.pi * np.concatenate([h / worm.period_s, worm.lines_hz])
-    prior = np.concatenate([amplitude**2 / h**2.4, np.full(len(worm.lines_hz), (0.1 * amplitude) ** 2)])
+    prior = np.concatenate([waves, np.full(len(worm.lines_hz), (0.1 * amplitude) ** 2)])
     bank = new_bank(walks, float(z[0]), 0.05, omega, prior, 0.02 * prior / 2500)
     replay(bank, t_s, exposure_s, z, weight, memory)
     return bank

@@ -46,6 +46,7 @@ NEAR_END_S = 0.2
 MAX_PAUSE_S = 0.25  # between questions before that
 VIDEO_SLICE_S = 0.05
 WAITED_S = 0.002
+KEPT = 2  # frames that a camera's library keeps for us
 LONGEST_DELAY_S = 0.5  # of a video's frame, from the end of its exposure to its arrival
 
 
@@ -98,16 +99,21 @@ class _Video:
         self.began_s = self.looked_s = self.start_s = began_s
         self.delay_s = None
 
-    def arrived(self, looked_before_s: float, look: _Look, exposure_s: float) -> float:
-        """How much longer than an exposure ago the frame's exposure may have begun, s.
+    def began(self, looked_before_s: float, look: _Look, exposure_s: float) -> tuple[float, float]:
+        """When the frame's exposure began at the earliest, and how much later that may have been, s.
 
-        A frame that we had to wait for has arrived this moment, any other one at some time since the look before.
+        A frame that we had to wait for has arrived this moment. Any other one waited for us, among `KEPT` at the most,
+        and began not before the exposure of the frame that was delivered before it had ended.
         """
-        waited = look.loop_s - look.asked_s > WAITED_S
         if self.delay_s is None:
             self.delay_s = min(max(look.loop_s - self.began_s - exposure_s, 0.0), LONGEST_DELAY_S)
-            return self.delay_s
-        return self.delay_s + (0.0 if waited else look.loop_s - looked_before_s)
+        latest_s = look.loop_s - exposure_s
+        earliest_s = latest_s - self.delay_s
+        if look.loop_s - look.asked_s < WAITED_S:
+            long_ago_s = looked_before_s - (1 + KEPT) * exposure_s - self.delay_s
+            earliest_s = min(max(self.start_s + exposure_s, long_ago_s), earliest_s)
+        self.start_s = max(earliest_s, self.start_s)
+        return self.start_s, max(latest_s - self.start_s, 0.0)
 
 
 class _Job:
@@ -364,12 +370,8 @@ class ThreadedCamera:
                 spare = self._lease(pool) if late else pool.lease()
                 if spare is not None:
                     frame, video.landing = video.landing, spare
-                    uncertainty_s = video.arrived(before_s, look, exposure_s)
-                    # Nor did it begin before the frame that came before it.
-                    earlier_s = min(exposure_s + uncertainty_s, look.loop_s - video.start_s)
-                    uncertainty_s = max(earlier_s - exposure_s, 0.0)
-                    video.start_s = look.loop_s - earlier_s
-                    start = _Start(look.utc - timedelta(seconds=earlier_s), look.loop_s - earlier_s, uncertainty_s)
+                    start_s, uncertainty_s = video.began(before_s, look, exposure_s)
+                    start = _Start(look.utc - timedelta(seconds=look.loop_s - start_s), start_s, uncertainty_s)
                     return self._image(frame, start, look.facts)
             elif late:
                 raise DeviceTimeout(f"{self.name}: no video frame within {patience_s:.1f} s")

@@ -27,6 +27,7 @@ COMMANDS = {
     "log": ("acquisition.cli.log", "Read guide logs, ours and PHD2's: figures, plots, advice."),
     "law": ("acquisition.cli.law", "Run a guide law between standard input and standard output."),
     "offsets": ("acquisition.cli.offsets", "Measure how the stars move over a series of FITS files."),
+    "pipeline": ("acquisition.cli.pipeline", "Run image processors over FITS files."),
     "record": ("acquisition.cli.record", "Record a camera's stream as a SER video."),
     "stars": ("acquisition.cli.stars", "List the stars of a frame, and which of them would guide."),
 }

@@ -71,7 +71,7 @@ def command(frames: tuple[str, ...], reference: str, as_json: bool) -> None:
 
     from acquisition.cli.compiling import announced
 
-    files = _files(frames)
+    files = fits_files(frames)
     with announced(lambda text: click.echo(text, err=True)):
         rows, broken = asyncio.run(_measure(files, reference == "previous"))
     if as_json:
@@ -84,7 +84,7 @@ def command(frames: tuple[str, ...], reference: str, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _files(frames: Sequence[str]) -> list[Path]:
+def fits_files(frames: Sequence[str]) -> list[Path]:
     """The files named, folders replaced by their FITS files.
 
     Raises
@@ -118,7 +118,7 @@ async def _measure(files: list[Path], against_previous: bool) -> tuple[list[Row]
     rows: list[Row] = []
     broken: list[str] = []
     shape: tuple[int, ...] | None = None
-    with _progress(files) as paths:
+    with with_progress(files) as paths:
         for path in paths:
             try:
                 with warnings.catch_warnings():
@@ -146,11 +146,11 @@ async def _measure(files: list[Path], against_previous: bool) -> tuple[list[Row]
     return rows, broken
 
 
-def _progress(files: list[Path]) -> contextlib.AbstractContextManager[Iterable[Path]]:
+def with_progress(files: list[Path]) -> contextlib.AbstractContextManager[Iterable[Path]]:
     """The files, with a progress bar if somebody watches."""
     if not sys.stderr.isatty():
         return contextlib.nullcontext(files)
-    return click.progressbar(files, label="measuring", file=sys.stderr, show_pos=True)
+    return click.progressbar(files, label="frames", file=sys.stderr, show_pos=True)
 
 
 def _row(path: Path, image: Image) -> Row:

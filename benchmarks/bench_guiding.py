@@ -14,6 +14,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 from functools import partial
 from multiprocessing import Pool
 from pathlib import Path
@@ -86,6 +87,13 @@ def dec_settings(name: str, full: bool) -> list[Setting]:
     return [(law, on) for law in laws for on in ((False, True) if plant.backlash else (False,))]
 
 
+def named(law: Law[Any]) -> str:
+    """A law with the parameters that are not its defaults."""
+    standard = type(law)()
+    changed = {key: value for key, value in asdict(law).items() if value != getattr(standard, key)}
+    return " ".join([law.name, *(f"{key}={value:g}" for key, value in changed.items())])
+
+
 def measure(job: tuple[str, str, int, Setting]) -> tuple[float, float, float]:
     """(true RMS, of the second half, measured RMS) of one run, arcsec."""
     name, axis, seed, (law, compensate) = job
@@ -119,7 +127,7 @@ def simulated(
         got = medians(pool, name, axis, range(seeds), rows)
         standard, tuned, own = got[:, 0]
         to_tuned, to_default = own / tuned, own / standard
-        what = f"{best}{' with ideal backlash compensation' if compensated else ''}"
+        what = f"{named(best)}{' with ideal backlash compensation' if compensated else ''}"
         later, measured = got[2, 1] / got[1, 1], got[2, 2] / got[1, 2]
         print(f"{name} {NAMES[name]:24}{standard:12.3f}\"{tuned:10.3f}\"{own:7.3f}\"{to_tuned:8.2f}{to_default:9.2f}"
               f"{later:15.2f}{measured:15.2f}  {what}", flush=True)  # fmt: skip

@@ -226,14 +226,14 @@ def test_the_worm_stands_when_the_mount_does():
 
 def test_wind_has_its_strength_and_resonance():
     spec = MountSpec(wind_arcsec=0.7, wind_resonance_hz=3.0, wind_damping=0.05, wind_gust_time_s=1.0)
-    times = np.arange(0, 3000, 0.02)
+    times = np.arange(0, 2000, 0.02)
     for axis in Wind(spec, 1).at(times):
         assert axis.std() == pytest.approx(0.7, rel=0.05)
         frequency, power = power_spectrum(axis, 0.02, 8192)
         near = (frequency > 1.5) & (frequency < 6)
         assert frequency[near][np.argmax(power[near])] == pytest.approx(3.0, abs=0.1)
-    gusty = Wind(replace(spec, wind_gustiness=0.6), 1).at(np.arange(0, 60000, 0.1))[0]
-    assert gusty.std() == pytest.approx(0.7, rel=0.15)
+    gusty = Wind(replace(spec, wind_gustiness=0.6), 1).at(np.arange(0, 18000, 0.1))[0]
+    assert gusty.std() == pytest.approx(0.7, rel=0.25)
     assert gusty.reshape(-1, 600).std(axis=1).std() > 0.2
 
 

@@ -79,9 +79,10 @@ values = plain | st.dictionaries(keys, plain, max_size=4)
 @given(st.dictionaries(keys, values | st.dictionaries(keys, values, max_size=4), max_size=5))
 def test_whatever_is_in_the_file_it_is_a_config_or_a_config_error(tables):
     try:
-        assert isinstance(parse_config(tables), Config)
-    except ConfigError as error:
-        assert str(error)
+        config = parse_config(tables)
+    except ConfigError:
+        return
+    assert isinstance(config, Config)
 
 
 def test_the_schema_names_every_table():

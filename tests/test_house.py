@@ -57,7 +57,8 @@ def test_help_imports_nothing_heavy():
     code = (
         "import sys, acquisition.cli.main as m\n"
         "try: m.main(['--help'])\nexcept SystemExit: pass\n"
-        "print([n for n in ('numpy', 'astropy', 'numba', 'scipy', 'matplotlib', 'pydantic', 'rich') if n in sys.modules])"
+        "heavy = ('numpy', 'astropy', 'numba', 'scipy', 'matplotlib', 'pydantic', 'rich')\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -117,16 +117,28 @@ def track(
 
 
 @compiled
-def box_without_peak(patch: NDArray[np.float32], x: int, y: int, sky: float) -> float:
-    """Sum of the 3 x 3 px about a pixel above the sky, less the brightest: what a star has and a hot pixel has not."""
-    total, peak = 0.0, -np.inf
-    for j in range(y - 1, y + 2):
-        for i in range(x - 1, x + 2):
-            value = patch[j, i] - sky
-            if math.isfinite(value):
+def _boxes_without_peak(
+    patch: NDArray[np.float32], first: int, sky: float, sums: Array, peaks: Array, out: Array
+) -> None:
+    """For each 3 x 3 px of a patch: sum above the sky less the brightest pixel.
+
+    That is what a star has and a hot pixel has not.
+    ``out[j, i]`` is the box whose first pixel is (first + i, first + j); pixels that must not be used count as sky.
+    """
+    side = out.shape[0]
+    for j in range(side + 2):
+        for i in range(side):
+            total, peak = 0.0, -1e30
+            for k in range(3):
+                value = patch[first + j, first + i + k] - sky
+                value = value if math.isfinite(value) else 0.0
                 total += value
                 peak = max(peak, value)
-    return total - peak if peak > -np.inf else 0.0
+            sums[j, i], peaks[j, i] = total, peak
+    for j in range(side):
+        for i in range(side):
+            total = sums[j, i] + sums[j + 1, i] + sums[j + 2, i]
+            out[j, i] = total - max(peaks[j, i], max(peaks[j + 1, i], peaks[j + 2, i]))
 
 
 @compiled
@@ -156,7 +168,7 @@ def _locate(
     side = 2 * search + 3  # one more all around, for each star's own last pixel
     boxes = np.zeros((n, side, side))
     scratch = np.empty(8 * size, np.float32)
-    votes = np.zeros((side, side))
+    sums, peaks, votes = np.zeros((side + 2, side)), np.zeros((side + 2, side)), np.zeros((side, side))
     possible = 0.0
     for k in range(n):
         border_sky(patches[k], scratch, skies[k])
@@ -165,10 +177,10 @@ def _locate(
             continue
         weight = min(signal[k], _CAP)
         possible += weight
+        _boxes_without_peak(patches[k], middle - search - 2, skies[k, 0], sums, peaks, boxes[k])
         for j in range(side):
             for i in range(side):
-                box = box_without_peak(patches[k], middle + i - search - 1, middle + j - search - 1, skies[k, 0])
-                boxes[k, j, i] = box / (math.sqrt(8.0) * noise)
+                boxes[k, j, i] /= math.sqrt(8.0) * noise
                 if 0 < i < side - 1 and 0 < j < side - 1:
                     votes[j, i] += min(max(boxes[k, j, i], 0.0), weight)
     best, bi, bj = -1.0, search + 1, search + 1

@@ -17,6 +17,7 @@ def run(capsys: pytest.CaptureFixture[str], *args: object) -> tuple[int, str, st
     with pytest.raises(SystemExit) as leave:
         main(["offsets", *map(str, args)])
     out, err = capsys.readouterr()
+    err = "".join(line for line in err.splitlines(True) if not line.startswith("compiling"))
     assert isinstance(leave.value.code, int)
     return leave.value.code, out, err
 

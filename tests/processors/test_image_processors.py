@@ -360,7 +360,7 @@ def test_bad_input(processor: ImageProcessor, image: Image) -> None:
     check_bad_image(processor, image)
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(image=bad_images())
 def test_bad_input_to_files(tmp_path_factory, image: Image) -> None:
     folder = tmp_path_factory.mktemp("bad")

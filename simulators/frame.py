@@ -6,8 +6,6 @@ In: a `World`, camera settings, and the `Field` of the exposure. Out: pixels as 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -32,10 +30,7 @@ from .streams import Subject
 from .world import NO_STARS, Field, Window, World
 
 NO_MAP = np.empty((0, 0), np.float32)
-WORTH_A_THREAD = 100_000
-"""Pixels."""
 _buffers = threading.local()
-_helper = ThreadPoolExecutor(1, thread_name_prefix="simulator")
 
 
 def render(world: World, settings: CameraSettings, field: Field, temp_c: float, noise_key: np.uint64) -> chip.Pixels:
@@ -59,12 +54,7 @@ def render(world: World, settings: CameraSettings, field: Field, temp_c: float, 
         if spec.noise:
             counts = np.empty(light.shape, np.uint16)
             table = background_table(*numbers)
-            _by_rows(
-                light,
-                lambda rows: digitise(
-                    light[rows], x0, y0 + rows.start, spec.width_px, *numbers, noise_key, table, NORMALS, counts[rows]
-                ),
-            )
+            digitise(light, x0, y0, spec.width_px, *numbers, noise_key, table, NORMALS, counts)
         else:
             expected = np.minimum(light + (sky_e + dark_e), spec.full_well_e) / e_per_adc + bias_adc
             counts = np.clip(expected, 0, adc_max).astype(np.uint16)
@@ -73,7 +63,7 @@ def render(world: World, settings: CameraSettings, field: Field, temp_c: float, 
         glow = NO_MAP if structure.glow is None else structure.glow[part]
         bend = spec.nonlinearity / spec.full_well_e
         seconds = exposure_s * warmth
-        _by_rows(light, lambda rows: expect(light[rows], sky_e, flat[rows], dark_e, glow[rows], seconds, bend))
+        expect(light, sky_e, flat, dark_e, glow, seconds, bend)
         _add_points(light, x0, y0, world.hot.x, world.hot.y, world.hot.e_per_s * seconds)
         random = chip.frame_random(noise_key, Subject.HITS)
         _add_points(light, x0, y0, *chip.telegraph(spec, structure, random))
@@ -82,24 +72,21 @@ def render(world: World, settings: CameraSettings, field: Field, temp_c: float, 
             spill(light, spec.full_well_e)
         offsets = bias_adc + chip.row_offsets_adc(spec, noise_key)[part[0]]
         counts = np.empty(light.shape, np.uint16)
-        _by_rows(
+        digitise_uneven(
             light,
-            lambda rows: digitise_uneven(
-                light[rows],
-                x0,
-                y0 + rows.start,
-                spec.width_px,
-                noise_e,
-                spec.full_well_e,
-                e_per_adc,
-                offsets[rows],
-                structure.columns_adc[part[1]],
-                adc_max,
-                noise_key,
-                NORMALS,
-                spec.noise,
-                counts[rows],
-            ),
+            x0,
+            y0,
+            spec.width_px,
+            noise_e,
+            spec.full_well_e,
+            e_per_adc,
+            offsets,
+            structure.columns_adc[part[1]],
+            adc_max,
+            noise_key,
+            NORMALS,
+            spec.noise,
+            counts,
         )
     if settings.bits == 8:
         return chip.bin_pixels((counts >> (spec.adc_bits - 8)).astype(np.uint8), binning, spec.bins_sum)
@@ -133,17 +120,6 @@ def _dark(shape: tuple[int, int]) -> Electrons:
     light: Electrons = _buffers.light[:size].reshape(shape)
     light.fill(0)
     return light
-
-
-def _by_rows(light: Electrons, work: Callable[[slice], None]) -> None:
-    """Do something to the upper and the lower half of a large frame at once; pixels do not care who makes them."""
-    height = light.shape[0]
-    if light.size < WORTH_A_THREAD:
-        work(slice(0, height))
-        return
-    beside = _helper.submit(work, slice(height // 2, height))
-    work(slice(0, height // 2))
-    beside.result()
 
 
 def _add_points(light: Electrons, x0: int, y0: int, x: chip.Places, y: chip.Places, e: Floats) -> None:

@@ -148,9 +148,9 @@ def robust(pool: Any, axes: list[str], seeds: int, acceptance: list[str]) -> Non
         label = f"{axis.upper()} B"
         acceptance.append(line(f"{label}, guide rate x0.5, RMS over nominal", 1.2, slow / nominal))
         acceptance.append(line(f"{label}, guide rate x1.5, RMS over nominal", 1.2, fast / nominal))
-        acceptance.append(line(f"{label}, star lost for 40 s, peak \", median", 3.0, peak))
-        acceptance.append(line(f"{label}, star lost for 40 s, peak \", worst of {seeds}", 3.0, worst_peak))
-        acceptance.append(line(f"{label}, peak \" from 20 s after a pause of 120 s, median (twice 1.5 px)", 4.5, after))
+        acceptance.append(line(f'{label}, star lost for 40 s, peak ", median', 3.0, peak))
+        acceptance.append(line(f'{label}, star lost for 40 s, peak ", worst of {seeds}', 3.0, worst_peak))
+        acceptance.append(line(f'{label}, peak " from 20 s after a pause of 120 s, median (twice 1.5 px)', 4.5, after))
 
 
 def robust_run(axis: str, seed: int) -> tuple[float, float, float, float, float]:

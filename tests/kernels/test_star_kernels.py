@@ -147,17 +147,13 @@ def test_background_follows_slopes_and_ignores_stars(scene: Scene) -> None:
     assert background.noise_at(130, 150) == pytest.approx(math.sqrt(200 + 410 + 9), rel=0.25)
 
 
-@given(
-    st.floats(-20, 20), st.floats(-20, 20), st.floats(-0.03, 0.03), st.integers(3, 20), st.integers(0, 1000)
-)
+@given(st.floats(-20, 20), st.floats(-20, 20), st.floats(-0.03, 0.03), st.integers(3, 20), st.integers(0, 1000))
 def test_combining_recovers_any_motion(dx: float, dy: float, turn: float, n: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     place = rng.uniform(-200, 200, (n, 2))
     z = place[:, 0] + 1j * place[:, 1]
     moved = z * (np.exp(1j * turn) - 1) + dx + 1j * dy
-    motion = combine(
-        np.column_stack((moved.real, moved.imag)), np.full((n, 2), 1e-4), place, turn_err=1.0
-    )
+    motion = combine(np.column_stack((moved.real, moved.imag)), np.full((n, 2), 1e-4), place, turn_err=1.0)
     assert (motion.dx, motion.dy) == pytest.approx((dx, dy), abs=1e-3)
     assert motion.turn == pytest.approx(math.sin(turn), abs=1e-4)
     assert motion.used.all()

@@ -182,9 +182,7 @@ def test_stars_by_place_and_by_coordinates(scene: Scene) -> None:
     frame = scene.frame(np.random.default_rng(11))
     processor = GuideStarOffsets(at_px=[(scene.x[4] + 3, scene.y[4] - 2), (scene.x[1], scene.y[1])])
     stars = measure(processor, frame, scene.facts).get_meta(GuideStars).stars
-    assert [(star.x, star.y) for star in stars] == [
-        pytest.approx((scene.x[k], scene.y[k]), abs=0.1) for k in (4, 1)
-    ]
+    assert [(star.x, star.y) for star in stars] == [pytest.approx((scene.x[k], scene.y[k]), abs=0.1) for k in (4, 1)]
     wcs = TangentWcs(30.0, 60.0, 128.0, 128.0, (-1 / 3600, 0.0, 0.0, 1 / 3600))
     dec = 60 + (scene.y[2] - 128) / 3600
     ra = 30 - (scene.x[2] - 128) / 3600 / math.cos(math.radians(dec))

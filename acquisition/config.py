@@ -17,7 +17,8 @@ from acquisition.errors import ConfigError
 from acquisition.guiding.algorithms import LAWS, Law
 from acquisition.guiding.apply import AxisLimits, Mode
 from acquisition.guiding.calibration import CalibrationRule
-from acquisition.guiding.guider import DitherRule, GuiderSettings
+from acquisition.guiding.dither import DitherRule
+from acquisition.guiding.settings import GuiderSettings
 from acquisition.guiding.settle import SettleRule
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

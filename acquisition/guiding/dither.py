@@ -6,8 +6,18 @@ In: an amount and a random generator. Out: the step along the mount's axes, px.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class DitherRule:
+    """Every `every_s` seconds (None: never), by up to `amount_px` on each axis."""
+
+    every_s: float | None = None
+    amount_px: float = 3.0
+    ra_only: bool = False
 
 
 def random_dither(generator: np.random.Generator, amount_px: float, ra_only: bool = False) -> tuple[float, float]:

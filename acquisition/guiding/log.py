@@ -28,7 +28,7 @@ from acquisition.guiding.events import (
     StateChanged,
     Step,
 )
-from acquisition.guiding.guider import GuiderSettings
+from acquisition.guiding.settings import GuiderSettings
 
 _LOST = 3
 """PHD2's error code for a star of low mass: what a frame without stars gets."""

@@ -66,8 +66,10 @@ class FrameSource:
         """Let the chain choose new stars in the next frame."""
         await self._chain.reset_pipeline()
 
-    def moved(self) -> None:
-        """The mount has just moved: frames that began before now are stale."""
+    async def moved(self, wait_s: float = 0.0) -> None:
+        """The mount has just moved: frames that begin within `wait_s` from now, or before, are stale; waits so long."""
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
         self._not_before_s = asyncio.get_running_loop().time()
 
     async def measure(self) -> Measurement | str:

@@ -12,6 +12,7 @@ from acquisition.camera import Camera, CameraSettings, Roi
 from acquisition.devices import open_camera, open_mount
 from acquisition.errors import CalibrationFailed, DeviceGone, DeviceTimeout, StarLost
 from acquisition.guiding.calibration import CalibrationRule
+from acquisition.guiding.dither import DitherRule
 from acquisition.guiding.events import (
     Calibrated,
     DitherBegan,
@@ -24,7 +25,8 @@ from acquisition.guiding.events import (
     StateChanged,
     Step,
 )
-from acquisition.guiding.guider import DitherRule, Guider, GuiderSettings
+from acquisition.guiding.guider import Guider
+from acquisition.guiding.settings import GuiderSettings
 from acquisition.guiding.statistics import GuidingStatistics
 from acquisition.images import Image, ImageProcessor, Pipeline
 from acquisition.images.meta import PixelOffsets

@@ -1,0 +1,33 @@
+"""How to guide: one frozen value, whose parts belong to the files that act on them.
+
+In: nothing. Out: `GuiderSettings`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from acquisition.guiding.algorithms import Hysteresis, Law, ResistSwitch
+from acquisition.guiding.apply import AxisLimits
+from acquisition.guiding.calibration import CalibrationRule
+from acquisition.guiding.dither import DitherRule
+from acquisition.guiding.settle import SettleRule
+
+
+@dataclass(frozen=True, slots=True)
+class GuiderSettings:
+    """How to guide; every part is a value of the file that does it."""
+
+    ra_law: Law[Any] = field(default_factory=Hysteresis)
+    dec_law: Law[Any] = field(default_factory=ResistSwitch)
+    ra_limits: AxisLimits = AxisLimits()
+    dec_limits: AxisLimits = AxisLimits()
+    calibration: CalibrationRule = CalibrationRule()
+    calibration_attempts: int = 3
+    dither: DitherRule = DitherRule()
+    settle: SettleRule = SettleRule()
+    corrections: bool = True
+    focal_length_mm: float | None = None  # for the scale, where frames do not state it
+    pulses_know_pier: bool = True  # a North pulse moves north on either side of the pier
+    after_pulse_s: float = 0.0  # wait before the next exposure

@@ -1,0 +1,245 @@
+"""One stretch of guiding: the same stars, from the lock to the end.
+
+In: measured frames. Out: pulses to the mount, and events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+import numpy as np
+
+from acquisition.geometry import MountResponse, cd_scale_arcsec, pixel_scale_arcsec
+from acquisition.guiding.announcer import Announcer
+from acquisition.guiding.apply import Pulse, plan_pulses
+from acquisition.guiding.axis import Axis
+from acquisition.guiding.dither import random_dither
+from acquisition.guiding.events import (
+    AxisStep,
+    DitherBegan,
+    Dropped,
+    GuidingBegan,
+    GuidingEnded,
+    Settling,
+    State,
+    Step,
+)
+from acquisition.guiding.lock import Lock
+from acquisition.guiding.measure import FrameSource, Measurement
+from acquisition.guiding.orders import Orders
+from acquisition.guiding.settings import GuiderSettings
+from acquisition.guiding.settle import Outcome, SettleState, settle_step
+from acquisition.guiding.watched_mount import WatchedMount, same_pointing
+from acquisition.images import Image
+from acquisition.mount import MountState
+from acquisition.virtual_time import VirtualTimeLoop, utc_now
+
+_LOOK_EVERY_S = 10.0  # at what the mount says of itself
+_JUMP_PX = 5.0
+_SLEW_POLL_S = 1.0
+_NO_PULSE = Pulse(None, 0.0, 0.0, False)
+
+
+class Stretch:
+    """Guides on the stars of one choice until the time is up, somebody stops it, or the telescope points elsewhere.
+
+    Parameters
+    ----------
+    frames : FrameSource
+    mount : WatchedMount
+    settings : GuiderSettings
+    orders : Orders
+    announcer : Announcer
+    random : numpy.random.Generator
+        Of the dithers.
+    response : MountResponse
+        For the declination and the side of the pier of now.
+    pointing : MountState
+        What the mount says at the beginning.
+    first : Measurement
+        Sets the lock.
+    """
+
+    def __init__(
+        self, frames: FrameSource, mount: WatchedMount, settings: GuiderSettings, orders: Orders, announcer: Announcer,
+        random: np.random.Generator, response: MountResponse, pointing: MountState, first: Measurement,
+    ) -> None:  # fmt: skip
+        self._frames = frames
+        self._mount = mount
+        self._settings = settings
+        self._orders = orders
+        self._announcer = announcer
+        self._random = random
+        self._response = response
+        self._pointing = pointing
+        self._scale = _scale_arcsec(first.image, settings.focal_length_mm)
+        self._executor = _executor()
+        self._ra, self._dec = (Axis(law, self._scale, self._executor) for law in (settings.ra_law, settings.dec_law))
+        self._lock = Lock.on(first)
+        self._settling: SettleState | None = None
+        self._frame = 0
+
+    async def run(self, end_s: float) -> None:
+        """Guide; `orders.stop` says why it ended, None when the telescope points elsewhere."""
+        lock, settings = self._lock, self._settings
+        began_s = _now()
+        self._announcer.tell(GuidingBegan(began_s, utc_now(), lock.x, lock.y, lock.hfd, self._response, self._scale))
+        self._announcer.change(State.GUIDING, "on the guide stars" if settings.corrections else "corrections are off")
+        every_s = settings.dither.every_s or math.inf
+        next_dither_s, look_s = began_s + every_s, began_s + _LOOK_EVERY_S
+        distance: float | None = 0.0
+        try:
+            while self._orders.stop is None:
+                if _now() >= end_s:
+                    self._orders.stop = "duration reached"
+                    break
+                if self._orders.dither is None and _now() >= next_dither_s:
+                    self._orders.dither = settings.dither.amount_px, settings.dither.ra_only
+                if self._orders.dither and self._settling is None and self._announcer.state is State.GUIDING:
+                    self._begin_dither(*self._orders.dither)
+                    self._orders.dither = None
+                    next_dither_s = _now() + every_s
+                found = await self._frames.measure()
+                if _now() >= look_s or _suspicious(found, lock, distance):
+                    look_s = _now() + _LOOK_EVERY_S
+                    if await self._repointed():
+                        break
+                self._frame += 1
+                distance = await (self._lost(found) if isinstance(found, str) else self._step(found))
+                self._settle(distance)
+        finally:
+            if self._executor is not None:
+                self._executor.shutdown(wait=False, cancel_futures=True)
+            reason = self._orders.stop or "the telescope points elsewhere"
+            self._announcer.tell(GuidingEnded(_now(), utc_now(), _now() - began_s, reason))
+
+    async def _step(self, found: Measurement) -> float:
+        """Correct one measured frame; returns the distance from the lock, px."""
+        ra, dec, lock = self._ra, self._dec, self._lock
+        dx, dy = lock.displacement(found)
+        ra_px, dec_px = self._response.to_axes(dx, dy)
+        if self._orders.pause:
+            self._announcer.change(State.PAUSED, "paused")
+            pulses, wanted = (_NO_PULSE, _NO_PULSE), (0.0, 0.0)
+        else:
+            if self._announcer.state is State.PAUSED:
+                ra.resumed()
+                dec.resumed()
+            self._announcer.change(State.GUIDING, "stars measured")
+            ra_err, dec_err = _axis_errors(found, self._response)
+            snr = max((star.snr for star in found.stars if star.used), default=None)
+            wanted = (
+                ra.measured(found.t_s, ra_px, ra_err, snr, found.exposure_s, _now()),
+                dec.measured(found.t_s, dec_px, dec_err, snr, found.exposure_s, _now()),
+            )
+            pulses = await self._correct(wanted)
+        self._announcer.tell(
+            Step(
+                found.t_s, found.utc, self._frame, found.exposure_s, dx, dy, found.dx_err, found.dy_err,
+                _axis_step(ra_px, wanted[0], pulses[0]), _axis_step(dec_px, wanted[1], pulses[1]),
+                found.stars, self._settling is not None, self._scale, lock.true_displacement(found.truth, self._scale),
+            )
+        )  # fmt: skip
+        return math.hypot(dx, dy)
+
+    async def _lost(self, reason: str) -> None:
+        """A frame without a measurement: the laws may go on by what they expect."""
+        now = _now()
+        self._announcer.tell(Dropped(now, self._frame, reason))
+        if self._orders.pause:
+            return
+        self._announcer.change(State.LOST_LOCK, reason)
+        exposure_s = self._frames.settings.exposure_s
+        await self._correct((self._ra.lost(now, exposure_s), self._dec.lost(now, exposure_s)))
+
+    async def _correct(self, wanted: tuple[float, float]) -> tuple[Pulse, Pulse]:
+        """Send what the laws want, as far as limits and the mount allow, and tell the laws what that was."""
+        settings, pulses = self._settings, (_NO_PULSE, _NO_PULSE)
+        if settings.corrections:
+            limits = settings.ra_limits, settings.dec_limits
+            pulses = plan_pulses(*wanted, self._response, *limits, self._mount.info.min_pulse_s)
+            if any(pulse.direction for pulse in pulses):
+                if not await self._mount.try_pulse(*pulses):
+                    pulses = _NO_PULSE, _NO_PULSE
+                await self._frames.moved(settings.after_pulse_s)
+        for axis, want, pulse in zip((self._ra, self._dec), wanted, pulses, strict=True):
+            if pulse.sent_px != want:
+                axis.sent(pulse.sent_px)
+        return pulses
+
+    async def _repointed(self) -> bool:
+        """Whether the telescope was pointed elsewhere or changed sides; waits until it has arrived."""
+        now = await self._mount.state()
+        if not now.slewing and not now.parked and same_pointing(self._pointing, now):
+            return False
+        self._announcer.notice("the telescope points elsewhere: new guide stars")
+        while (now.slewing or now.parked) and self._orders.stop is None:
+            self._announcer.change(State.LOOPING, "parked" if now.parked else "slewing")
+            await asyncio.sleep(_SLEW_POLL_S)
+            now = await self._mount.state()
+        return True
+
+    def _begin_dither(self, amount_px: float, ra_only: bool) -> None:
+        ra_px, dec_px = random_dither(self._random, amount_px, ra_only)
+        lock = self._lock
+        lock.move(ra_px, dec_px, self._response)
+        self._ra.dithered(ra_px)
+        self._dec.dithered(dec_px)
+        self._announcer.tell(DitherBegan(_now(), ra_px, dec_px, lock.x + lock.dx, lock.y + lock.dy))
+        self._announcer.tell(Settling(_now(), None))
+        self._settling = SettleState(_now())
+
+    def _settle(self, distance: float | None) -> None:
+        if self._settling is None:
+            return
+        self._settling, outcome = settle_step(self._settings.settle, self._settling, _now(), distance)
+        if outcome is Outcome.SETTLING:
+            return
+        self._settling = None
+        self._ra.settled()
+        self._dec.settled()
+        done = outcome is Outcome.SETTLED
+        self._announcer.tell(Settling(_now(), done, "" if done else outcome.value))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _executor() -> Executor | None:
+    """For the laws' long work; none under virtual time, where everything is to be the same every time."""
+    if isinstance(asyncio.get_running_loop(), VirtualTimeLoop):
+        return None
+    return ThreadPoolExecutor(1, "starlatch-law")
+
+
+def _scale_arcsec(image: Image, focal_length_mm: float | None) -> float | None:
+    facts = image.facts
+    if facts.wcs is not None:
+        return cd_scale_arcsec(facts.wcs.cd)
+    focal_length_mm = focal_length_mm or facts.focal_length_mm
+    if facts.x_pixel_size_um and focal_length_mm:
+        return pixel_scale_arcsec(facts.x_pixel_size_um, focal_length_mm)
+    return None
+
+
+def _suspicious(found: Measurement | str, lock: Lock, before_px: float | None) -> bool:
+    """Whether the telescope may have been moved: the stars are gone, or have jumped."""
+    if isinstance(found, str) or before_px is None:
+        return True
+    return math.hypot(*lock.displacement(found)) > before_px + _JUMP_PX
+
+
+def _axis_errors(found: Measurement, response: MountResponse) -> tuple[float | None, float | None]:
+    """Standard errors along the mount's axes, for errors that are independent in x and y."""
+    if found.dx_err is None or found.dy_err is None:
+        return None, None
+    ra_x, dec_x = response.to_axes(found.dx_err, 0.0)
+    ra_y, dec_y = response.to_axes(0.0, found.dy_err)
+    return math.hypot(ra_x, ra_y), math.hypot(dec_x, dec_y)
+
+
+def _axis_step(displacement_px: float, correction_px: float, pulse: Pulse) -> AxisStep:
+    return AxisStep(displacement_px, correction_px, pulse.direction, pulse.duration_s, pulse.limited)

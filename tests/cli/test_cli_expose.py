@@ -218,7 +218,7 @@ def test_signal_ends_the_exposure_and_keeps_what_is_saved(tmp_path: Path, number
         _, err = process.communicate(timeout=20)
     finally:
         process.kill()
-    assert time.monotonic() - sent_s < 2.0
+    assert time.monotonic() - sent_s < 10.0
     assert process.returncode == 130
     assert err.splitlines()[-1] == "stopped: 1 of 2 frames saved"
     assert [path.name for path in tmp_path.glob("out*")] == ["out-0001.fits"]

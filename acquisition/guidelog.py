@@ -249,11 +249,11 @@ def open_loop(section: GuidingSection) -> OpenLoop:
     rates = section.setting("xRate"), section.setting("yRate")
     if rates[0] is None or rates[1] is None:
         raise ConfigError(f"guiding of {section.begins}: the log's header has no xRate and yRate (px/s)")
-    shifts = {
-        after: (float(found[1]), float(found[2]))
-        for after, text in section.infos
-        if (found := re.match(r"DITHER by (-?[\d.]+), (-?[\d.]+)", text))
-    }
+    shifts: dict[int, tuple[float, float]] = {}
+    for after, text in section.infos:
+        if found := re.match(r"DITHER by (-?[\d.]+), (-?[\d.]+)", text):
+            ra, dec = shifts.get(after, (0.0, 0.0))
+            shifts[after] = ra + float(found[1]), dec + float(found[2])
     ra_sum = dec_sum = 0.0
     points: list[tuple[float, float, float, float]] = []
     for i, row in enumerate(section.rows):

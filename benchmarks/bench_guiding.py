@@ -223,7 +223,7 @@ def real_logs(pool: Any, acceptance: list[str]) -> None:
               f"{'PPEC':>9}{'hindsight':>11}{'/best':>7}")  # fmt: skip
         got = np.array(pool.map(replayed, logs, chunksize=1))
         for log, row in zip(logs, got, strict=True):
-            print(f'{log.name:28}{len(log.t_s):7}{row[0]:8.3f}"{row[1]:11.3f}"{row[2]:8.3f}"{row[3]:10.3f}"'
+            print(f'{log.name:28}{len(log.motion.t_s):7}{row[0]:8.3f}"{row[1]:11.3f}"{row[2]:8.3f}"{row[3]:10.3f}"'
                   f"{row[0] / row[3]:7.2f}")  # fmt: skip
         ratios = got[:, :1] / got[:, 1:]
         means = np.exp(np.log(ratios).mean(axis=0))

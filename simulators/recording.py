@@ -28,7 +28,7 @@ def read_recording(file: str, section: int, dec_deg: float) -> Recording:
     file : str
         A PHD2 guide log, or a CSV with the columns of `CSV_COLUMNS` (arcsec on the sky, guider's signs).
     section : int
-        Which of a log's guidings, from 0.
+        Which of a log's guidings, counted from 1 as `starlatch log show` does.
     dec_deg : float
         Where the simulated telescope points: arcs on the sky there become arcs of hour angle.
 
@@ -42,8 +42,8 @@ def read_recording(file: str, section: int, dec_deg: float) -> Recording:
     except OSError as error:
         raise ConfigError(f"disturbance {file!r} cannot be read: {error.strerror}") from None
     if text.lstrip().lower().startswith(CSV_COLUMNS[0]):
-        if section != 0:
-            raise ConfigError(f"section is {section}; allowed: 0, as {file!r} is a table")
+        if section != 1:
+            raise ConfigError(f"section is {section}; allowed: 1, as {file!r} is a table")
         times_s, ra, dec = _from_csv(file, text)
     else:
         times_s, ra, dec = _from_log(file, text, section)
@@ -55,9 +55,9 @@ def read_recording(file: str, section: int, dec_deg: float) -> Recording:
 def _from_log(file: str, text: str, section: int) -> tuple[Floats, Floats, Floats]:
     try:
         guidings = [part for part in read_guide_log(text.splitlines()) if isinstance(part, GuidingSection)]
-        if not section < len(guidings):
-            raise ConfigError(f"section is {section}; allowed: 0 to {len(guidings) - 1}")
-        motion = open_loop(guidings[section])
+        if not 1 <= section <= len(guidings):
+            raise ConfigError(f"section is {section}; allowed: 1 to {len(guidings)}")
+        motion = open_loop(guidings[section - 1])
     except ConfigError as error:
         raise ConfigError(f"disturbance {file!r}: {error}") from None
     if motion.scale_arcsec is None:

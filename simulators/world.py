@@ -372,7 +372,8 @@ def shared_world(url: DeviceUrl, context: DeviceContext) -> World:
         raise ConfigError(
             f"scenario is {wanted!r} in {url.text!r} and {context.scenario!r} for the whole run; give it once"
         )
-    recorded = url.query.get("disturbance"), whole_number(url, "section") or 0
+    section = whole_number(url, "section")
+    recorded = url.query.get("disturbance"), 1 if section is None else section
     if recorded[0] is None and "section" in url.query:
         raise ConfigError(f"section in {url.text!r} is of a disturbance; give both")
     name = url.query.get("world", "")

@@ -44,7 +44,7 @@ def test_every_usable_section_of_real_logs_becomes_that_motion(realdata):
         sections = [
             s for s in read_guide_log(path.read_text(errors="replace").splitlines()) if isinstance(s, GuidingSection)
         ]
-        for number, section in enumerate(sections[:2]):
+        for number, section in enumerate(sections[:2], start=1):
             if len(section.rows) < 200:
                 continue
             recording = read_recording(str(path), number, 30.0)
@@ -80,7 +80,7 @@ def test_options_that_do_not_fit(tmp_path):
         open_camera("sim://?disturbance=/nowhere/at.all", DeviceContext())
     with pytest.raises(ConfigError, match="give both"):
         open_camera("sim://?section=1", DeviceContext())
-    with pytest.raises(ConfigError, match="section is 2; allowed: 0"):
+    with pytest.raises(ConfigError, match="section is 2; allowed: 1"):
         open_camera(f"sim://?disturbance={path}&section=2", DeviceContext())
     context = DeviceContext()
     open_mount("sim://", context)

@@ -66,7 +66,9 @@ class AxisTable(_Table):
     """How one axis is guided."""
 
     law: str = Field(description=f"One of: {', '.join(LAWS)}.")
-    parameters: dict[str, float | bool] = Field(default_factory=dict, description="Of the law; defaults as in PHD2.")
+    parameters: dict[str, float | bool] = Field(
+        default_factory=dict, description="Of the law; PHD2's have PHD2's defaults."
+    )
     max_pulse_s: Positive = Field(2.5, le=10, description="Longest pulse, s.")
     mode: Mode = Field("auto", description="auto, off, or the one direction that is allowed.")
 
@@ -89,8 +91,8 @@ class AxisTable(_Table):
 class GuidingTable(_Table):
     """The guider."""
 
-    ra: AxisTable = Field(default_factory=lambda: AxisTable(law="hysteresis"))
-    dec: AxisTable = Field(default_factory=lambda: AxisTable(law="resist-switch"))
+    ra: AxisTable = Field(default_factory=lambda: AxisTable(law="predictive"))
+    dec: AxisTable = Field(default_factory=lambda: AxisTable(law="backlash-aware"))
     max_stars: Annotated[int, Field(ge=1, le=100)] = Field(12, description="Guide stars to use.")
     after_pulse_s: Annotated[float, Field(ge=0, le=60)] = Field(0.0, description="Wait after a pulse, s.")
 

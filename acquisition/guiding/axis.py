@@ -8,8 +8,11 @@ from __future__ import annotations
 from concurrent.futures import Executor
 from typing import Any
 
-from acquisition.errors import ConfigError
+from acquisition.geometry import MountResponse
 from acquisition.guiding.algorithms import Dithered, Input, Law, LawRunner, Lost, Measured, Resumed, Sent, Settled
+from acquisition.mount import MountState
+
+_USUAL_GUIDE_RATE = 7.5  # arcsec/s, half of sidereal
 
 
 class Axis:
@@ -18,25 +21,15 @@ class Axis:
     Parameters
     ----------
     law : Law
-    scale_arcsec : float or None
-        Per px; None where it is not known.
+    scale_arcsec : float
+        Per px.
     executor : Executor or None
         For the law's long work.
-
-    Raises
-    ------
-    ConfigError
-        If the law works in arcsec and the scale is not known.
     """
 
-    def __init__(self, law: Law[Any], scale_arcsec: float | None, executor: Executor | None) -> None:
-        if law.unit == "arcsec" and scale_arcsec is None:
-            raise ConfigError(
-                f"law {law.name!r} works in arcsec, but the pixel scale is not known: set focal_length_mm "
-                "in [telescope]"
-            )
+    def __init__(self, law: Law[Any], scale_arcsec: float, executor: Executor | None) -> None:
         self._law = LawRunner(law, executor)
-        self._unit_per_px = scale_arcsec if law.unit == "arcsec" and scale_arcsec is not None else 1.0
+        self._unit_per_px = scale_arcsec if law.unit == "arcsec" else 1.0
 
     def measured(
         self, t_s: float, px: float, err_px: float | None, snr: float | None, exposure_s: float, now_s: float
@@ -61,3 +54,12 @@ class Axis:
 
     def _step(self, given: Input) -> float:
         return float(self._law.step(given)) / self._unit_per_px  # plain: NumPy's scalars do not go into JSON
+
+
+def scale_by_guide_rate(response: MountResponse, mount: MountState) -> float:
+    """Arcsec per px, from how fast a Dec pulse moves the stars: for laws, where nobody knows the scale.
+
+    Where the mount does not state its guide rate, half of sidereal is assumed, which is right to a factor of two; that
+    is enough for laws that learn how large noise and motion are.
+    """
+    return (mount.dec_guide_rate_arcsec_per_s or _USUAL_GUIDE_RATE) / response.dec.rate_px_per_s

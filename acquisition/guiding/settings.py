@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from acquisition.guiding.algorithms import Hysteresis, Law, ResistSwitch
+from acquisition.guiding.algorithms import BacklashAware, Law, Predictive
 from acquisition.guiding.apply import AxisLimits
 from acquisition.guiding.calibration import CalibrationRule
 from acquisition.guiding.dither import DitherRule
@@ -19,8 +19,8 @@ from acquisition.guiding.settle import SettleRule
 class GuiderSettings:
     """How to guide; every part is a value of the file that does it."""
 
-    ra_law: Law[Any] = field(default_factory=Hysteresis)
-    dec_law: Law[Any] = field(default_factory=ResistSwitch)
+    ra_law: Law[Any] = field(default_factory=Predictive)
+    dec_law: Law[Any] = field(default_factory=BacklashAware)
     ra_limits: AxisLimits = AxisLimits()
     dec_limits: AxisLimits = AxisLimits()
     calibration: CalibrationRule = CalibrationRule()

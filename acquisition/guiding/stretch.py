@@ -14,7 +14,7 @@ import numpy as np
 from acquisition.geometry import MountResponse, cd_scale_arcsec, pixel_scale_arcsec
 from acquisition.guiding.announcer import Announcer
 from acquisition.guiding.apply import Pulse, plan_pulses
-from acquisition.guiding.axis import Axis
+from acquisition.guiding.axis import Axis, scale_by_guide_rate
 from acquisition.guiding.dither import random_dither
 from acquisition.guiding.events import (
     AxisStep,
@@ -76,7 +76,10 @@ class Stretch:
         self._pointing = pointing
         self._scale = _scale_arcsec(first.image, settings.focal_length_mm)
         self._executor = _executor()
-        self._ra, self._dec = (Axis(law, self._scale, self._executor) for law in (settings.ra_law, settings.dec_law))
+        self._law_scale = self._scale or scale_by_guide_rate(response, pointing)
+        self._ra, self._dec = (
+            Axis(law, self._law_scale, self._executor) for law in (settings.ra_law, settings.dec_law)
+        )
         self._lock = Lock.on(first)
         self._settling: SettleState | None = None
         self._frame = 0
@@ -86,6 +89,11 @@ class Stretch:
         lock, settings = self._lock, self._settings
         began_s = _now()
         self._announcer.tell(GuidingBegan(began_s, utc_now(), lock.x, lock.y, lock.hfd, self._response, self._scale))
+        if self._scale is None and "arcsec" in (settings.ra_law.unit, settings.dec_law.unit):
+            self._announcer.notice(
+                f'pixel scale not known; by the guide rate, laws take it to be {self._law_scale:.1f}"/px: '
+                "set focal_length_mm in [telescope]"
+            )
         self._announcer.change(State.GUIDING, "on the guide stars" if settings.corrections else "corrections are off")
         every_s = settings.dither.every_s or math.inf
         next_dither_s, look_s = began_s + every_s, began_s + _LOOK_EVERY_S

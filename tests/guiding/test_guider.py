@@ -1,7 +1,9 @@
 """The guider on the simulated sky, in virtual time: what it does in fair weather and in foul."""
 
 import asyncio
+import dataclasses
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +13,7 @@ from acquisition import virtual_time
 from acquisition.camera import Camera, CameraSettings, Roi
 from acquisition.devices import open_camera, open_mount
 from acquisition.errors import CalibrationFailed, DeviceGone, DeviceTimeout, StarLost
+from acquisition.guiding.algorithms import Hysteresis, ResistSwitch
 from acquisition.guiding.calibration import CalibrationRule
 from acquisition.guiding.dither import DitherRule
 from acquisition.guiding.events import (
@@ -31,7 +34,7 @@ from acquisition.guiding.statistics import GuidingStatistics
 from acquisition.images import Image, ImageProcessor, Pipeline
 from acquisition.images.meta import PixelOffsets
 from acquisition.images.processors.offsets import GuideStarOffsets
-from acquisition.mount import Direction, Mount
+from acquisition.mount import Direction, Mount, MountState
 
 SETTINGS = CameraSettings(exposure_s=2.0, roi=Roi(320, 240, 640, 480))
 
@@ -179,14 +182,50 @@ class CloudFrom(ImageProcessor):
         return image
 
 
+PHD2 = GuiderSettings(ra_law=Hysteresis(), dec_law=ResistSwitch())
+
+
 def test_a_cloud_costs_the_frames_it_covers_and_no_more():
-    run = night(200.0, steps=[CloudFrom(30, 39)])
+    run = night(200.0, PHD2, steps=[CloudFrom(30, 39)])
     dropped = run.of(Dropped)
     assert len(dropped) == 10
     assert {event.reason for event in dropped} == {"brightest star has SNR 1.2, need 5"}
     assert State.LOST_LOCK in run.states
     assert run.states[-2] is State.GUIDING
     assert not [p for p in run.pulses if dropped[0].t_s <= p[0] <= dropped[-1].t_s]
+
+
+def test_our_laws_go_on_guiding_through_a_short_cloud():
+    run = night(240.0, steps=[CloudFrom(80, 84)])
+    first, *_, last = run.of(Dropped)
+    assert [p for p in run.pulses if first.t_s <= p[0] <= last.t_s]
+    (after,) = (step for step in run.of(Step) if step.frame == last.frame + 1)
+    assert math.hypot(after.truth.ra_arcsec, after.truth.dec_arcsec) < 2.0
+
+
+class WithoutScale(Wrapped):
+    """A camera that knows nothing of its optics."""
+
+    async def expose(self) -> Image:
+        image = await self.inner.expose()
+        return Image.from_camera(image.data, dataclasses.replace(image.facts, focal_length_mm=None, wcs=None))
+
+
+def test_our_laws_guide_where_nobody_knows_the_pixel_scale():
+    def unstated(mount: Mount) -> Any:
+        class Silent(Wrapped):
+            async def state(self) -> MountState:
+                said = await self.inner.state()
+                return dataclasses.replace(said, ra_guide_rate_arcsec_per_s=None, dec_guide_rate_arcsec_per_s=None)
+
+        return Silent(mount)
+
+    run = night(240.0, camera=WithoutScale, mount=unstated)
+    known = night(240.0)
+    assert run.statistics.scale_arcsec is None
+    assert run.statistics.rms_px.total < 1.3 * known.statistics.rms_px.total
+    (told,) = [event.text for event in run.of(Notice)]
+    assert re.search(r'not known; by the guide rate, laws take it to be 3\.\d"/px: set focal_length_mm', told)
 
 
 def test_clouds_during_the_calibration_cost_an_attempt_not_the_night():
@@ -203,7 +242,7 @@ class Nan(ImageProcessor):
 
 
 def test_a_number_that_is_none_never_reaches_the_mount():
-    run = night(60.0, steps=[Nan()])
+    run = night(60.0, PHD2, steps=[Nan()])
     assert all("is not finite" in event.reason for event in run.of(Dropped))
     first = run.of(Dropped)[0].t_s
     assert not [pulse for pulse in run.pulses if pulse[0] >= first]

@@ -1,28 +1,23 @@
 """One frame to one measurement, whatever the camera does.
 
 In: a camera and a chain of processors. Out: a `Measurement`, or the reason why there is none. A camera that fails is
-closed, reopened and configured again, for as long as it takes; that is told once when it goes and once when it is back.
+reopened for as long as it takes (`acquisition.reopening`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from acquisition.camera import Camera, FrameTruth
-from acquisition.errors import DeviceError, DeviceGone, ImageError
+from acquisition.camera import Camera, CameraSettings, FrameTruth
+from acquisition.errors import DeviceError, ImageError
 from acquisition.images import Image, Pipeline
 from acquisition.images.meta import GuideStar, GuideStars, PixelOffsets
+from acquisition.reopening import ReopeningCamera
 from acquisition.virtual_time import utc_now
-
-_RETRIES = 3
-"""Failures running before the camera is reopened."""
-
-_LONGEST_PAUSE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +51,14 @@ class FrameSource:
 
     def __init__(self, camera: Camera, chain: Pipeline, notice: Callable[[str], None]) -> None:
         self._camera = camera
+        self._frames = ReopeningCamera(camera, notice)
         self._chain = chain
-        self._notice = notice
-        self.settings = camera.settings  # known even while the camera is gone
-        self._failures = 0
         self._not_before_s = -math.inf
+
+    @property
+    def settings(self) -> CameraSettings:
+        """Of the camera, known even while it is gone."""
+        return self._frames.settings
 
     async def forget(self) -> None:
         """Let the chain choose new stars in the next frame."""
@@ -75,13 +73,9 @@ class FrameSource:
     async def measure(self) -> Measurement | str:
         """The next frame, measured, or why it was not."""
         try:
-            image = await self._camera.expose()
+            image = await self._frames.expose()
         except DeviceError as error:
-            await self._failed(error)
             return str(error)
-        if self._failures:
-            self._notice("camera: frames again")
-            self._failures = 0
         start_s = image.facts.start_loop_s
         exposure_s = image.facts.exposure_s or 0.0
         if start_s is None:
@@ -102,16 +96,3 @@ class FrameSource:
             offsets.dx, offsets.dy, offsets.dx_err, offsets.dy_err,
             tuple(stars.stars), image, self._camera.truth(image),
         )  # fmt: skip
-
-    async def _failed(self, error: DeviceError) -> None:
-        """Wait a little after a failure; reopen the camera after a few, or when it is gone."""
-        self._failures += 1
-        if self._failures == 1:
-            self._notice(f"camera: {error}")
-        await asyncio.sleep(min(0.5 * 2 ** (self._failures - 1), _LONGEST_PAUSE_S))
-        if self._failures < _RETRIES and not isinstance(error, DeviceGone):
-            return
-        with contextlib.suppress(DeviceError):  # else the next frame fails, and the wait grows
-            await self._camera.close()
-            await self._camera.connect()
-            await self._camera.configure(self.settings)

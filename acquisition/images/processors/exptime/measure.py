@@ -1,0 +1,196 @@
+"""What a frame says of its exposure: the one place where images become the laws' measurements.
+
+In: an `Image`, and what the law needs to know. Out: a `Measurement`. Used by the daemon, the guider, the processors
+and the simulation alike.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acquisition.errors import ImageError
+from acquisition.images import FrameFacts, Image
+from acquisition.images.meta import GuideStar, GuideStars, PixelOffsets
+from acquisition.images.processors.plane import Detector, Plane, detector_of, plane_of
+from acquisition.kernels import centroid as c
+from acquisition.kernels.exposure import Measurement, StarLight
+from acquisition.kernels.exposure.clipped import Clipped, clipped_stars, peak_from_wings
+from acquisition.kernels.stars import find_stars
+
+_NAN = math.nan
+_MOST_STARS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureRule:
+    """What to measure in a frame.
+
+    Attributes
+    ----------
+    stars : bool
+        Whether stars are needed: those chosen for guiding where the image has `GuideStars`, else all that are found.
+    percentile : float or None
+        The percentile that is needed, per cent.
+    bias_adu : float
+        Pixel value without light.
+    saturation_adu : float or None
+        Where a pixel is clipped, for frames that do not say so; None: the largest value that pixels of its type hold
+        (50000 for floats).
+    """
+
+    stars: bool = True
+    percentile: float | None = None
+    bias_adu: float = 0.0
+    saturation_adu: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.percentile is not None and not 0 < self.percentile <= 100:
+            raise ValueError(f"percentile is {self.percentile}; allowed: above 0, up to 100")
+        if not math.isfinite(self.bias_adu) or self.bias_adu < 0:
+            raise ValueError(f"bias_adu is {self.bias_adu}; allowed: 0 or more")
+        if self.saturation_adu is not None and not (self.bias_adu < self.saturation_adu < math.inf):
+            raise ValueError(f"saturation_adu is {self.saturation_adu}; allowed: above the bias, {self.bias_adu:g}")
+
+
+def measure(
+    image: Image, rule: MeasureRule, start_s: float, moved_px: tuple[float, float] | None = None
+) -> Measurement:
+    """Measure a frame for an exposure law; whatever cannot be measured is NaN, and the law will say so.
+
+    Parameters
+    ----------
+    image : Image
+        Mono, colour or raw Bayer. Its facts should say how long it was exposed.
+    rule : MeasureRule
+    start_s : float
+        When the exposure began, on a clock that never steps back.
+    moved_px : tuple of float, optional
+        As in `Measurement`.
+    """
+    facts = image.facts
+    exposure_s = _NAN if facts.exposure_s is None else float(facts.exposure_s)
+    saturation = _saturation_adu(image, facts, rule)
+    empty = Measurement(start_s, exposure_s, saturation - rule.bias_adu, gain=facts.gain, moved_px=moved_px)
+    try:
+        plane = plane_of(image)
+    except (ImageError, ValueError):
+        return empty
+    sample = _sample(plane)
+    if sample.size == 0:
+        return empty
+    low, level = (float(value) for value in np.percentile(sample, (15.8655, 50.0)))
+    noise = max(level - low, 0.3)
+    clip = 0.98 * saturation  # pixels just below are not linear, and noise may lie on top of a full well
+    percentile = _NAN if rule.percentile is None else float(np.percentile(_values(plane), rule.percentile))
+    detector = detector_of(plane, facts, level, noise)
+    stars: tuple[StarLight, ...] | None = None
+    error_px = _NAN
+    if rule.stars:
+        stars, error_px = _stars(image, plane, detector, clip, level, rule.bias_adu) if level < clip else ((), _NAN)
+    egain = facts.egain_e_per_adu
+    full = saturation - rule.bias_adu
+    return Measurement(
+        start_s=start_s,
+        exposure_s=exposure_s,
+        saturation_adu=full,
+        gain=facts.gain,
+        egain_e_per_adu=_NAN if egain is None else float(egain),
+        level_adu=full if level >= clip else level - rule.bias_adu,
+        percentile_adu=full if percentile >= clip else percentile - rule.bias_adu,
+        clipped_share=float((sample >= clip).mean()),
+        noise_adu=noise,
+        read_noise_adu=_NAN if egain is None or not facts.read_noise_e else facts.read_noise_e / egain / plane.step,
+        stars=stars,
+        error_px=error_px,
+        moved_px=moved_px,
+    )
+
+
+def _saturation_adu(image: Image, facts: FrameFacts, rule: MeasureRule) -> float:
+    if rule.saturation_adu is not None:
+        return rule.saturation_adu
+    if facts.saturation_adu is not None:
+        return facts.saturation_adu
+    data = image.safe_data
+    if data is not None and data.dtype.kind == "u" and data.dtype.itemsize <= 2:
+        return float(np.iinfo(data.dtype).max)
+    return 50000.0
+
+
+def _sample(plane: Plane) -> NDArray[Any]:
+    """Some ten thousand usable pixels, evenly over the frame."""
+    height, width = plane.frame.shape
+    step = max(1, round(math.sqrt(height * width / 40_000)))
+    part = np.s_[::step, ::step]
+    return _usable(plane.frame[part], plane.bad[part] if plane.bad.size else plane.bad)
+
+
+def _values(plane: Plane) -> NDArray[Any]:
+    """All usable pixels."""
+    return _usable(plane.frame, plane.bad)
+
+
+def _usable(frame: NDArray[Any], bad: NDArray[np.uint8]) -> NDArray[Any]:
+    values = frame[bad == 0] if bad.size else frame.ravel()
+    return values[np.isfinite(values)] if values.dtype.kind == "f" else values
+
+
+def _stars(
+    image: Image, plane: Plane, detector: Detector, clip: float, sky: float, bias: float
+) -> tuple[tuple[StarLight, ...], float]:
+    """The stars that count, the brightest first, and the standard error of the field's place, px."""
+    chosen = image.get_meta_safe(GuideStars)
+    if chosen is not None and chosen.used:
+        offsets = image.get_meta_safe(PixelOffsets)
+        error = _NAN if offsets is None or offsets.dx_err is None else float(offsets.dx_err)
+        lights = [_of_guide_star(star, plane, clip, sky, bias) for star in chosen.stars]
+        found = [light for light in lights if light is not None]
+    else:
+        found, error = _all_stars(plane, detector, clip, sky, bias)
+    order = sorted(found, key=lambda light: light.peak_adu if math.isfinite(light.peak_adu) else -math.inf)
+    return tuple(order[::-1]), error
+
+
+def _of_guide_star(star: GuideStar, plane: Plane, clip: float, sky: float, bias: float) -> StarLight | None:
+    """A star that the guider follows; None where it is not to be seen."""
+    if not math.isfinite(star.peak):
+        return None
+    if star.peak >= clip:
+        x, y = plane.from_image(star.x), plane.from_image(star.y)
+        if not (math.isfinite(x) and math.isfinite(y)):
+            x, y = plane.from_image(star.x_ref), plane.from_image(star.y_ref)
+        return StarLight(_clipped_peak(plane, x, y, clip, sky) - bias, clipped=True)
+    if not star.used:
+        return None
+    return StarLight(star.peak - bias, star.snr, max(star.x_err, star.y_err))
+
+
+def _all_stars(plane: Plane, detector: Detector, clip: float, sky: float, bias: float) -> tuple[list[StarLight], float]:
+    """All stars of a frame of which nothing is known yet."""
+    stars = find_stars(plane.frame, plane.bad, adu_per_e=detector.adu_per_e, saturation=clip, most=_MOST_STARS)
+    lights, weight = [], 0.0
+    snr = stars.snr
+    for row, ratio, reason in zip(stars.table, snr.tolist(), stars.reasons, strict=True):
+        if row[c.CLIPPED] > 0 or reason not in (None, "blended", "too near the edge"):
+            continue  # what is clipped is found below, whole
+        variance = (row[c.VAR_X] + row[c.VAR_Y]) / 2 * max(row[c.CHI2], 1.0)
+        lights.append(StarLight(float(row[c.PEAK]) - bias, ratio, math.sqrt(variance) * plane.step))
+        weight += 1.0 / variance
+    lights += [StarLight(one.peak_adu - bias, clipped=True) for one in clipped_stars(plane.frame, plane.bad, clip, sky)]
+    return lights, (1.0 / math.sqrt(weight)) * plane.step if weight > 0 else _NAN
+
+
+def _clipped_peak(plane: Plane, x: float, y: float, clip: float, sky: float) -> float:
+    """The peak of a clipped star about a place."""
+    reach = 40
+    top, left = max(0, round(y) - reach), max(0, round(x) - reach)
+    part = np.s_[top : round(y) + reach + 1, left : round(x) + reach + 1]
+    near: list[Clipped] = clipped_stars(plane.frame[part], plane.bad[part] if plane.bad.size else plane.bad, clip, sky)
+    if not near:  # a pixel or two
+        return peak_from_wings(plane.frame, plane.bad, x, y, 1, clip, sky)
+    return min(near, key=lambda one: math.hypot(one.x + left - x, one.y + top - y)).peak_adu

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from acquisition.camera import CameraSettings, Roi
 from acquisition.errors import ConfigError
+from acquisition.exposure.config import ExposureTable
 from acquisition.guiding.algorithms import LAWS, Law
 from acquisition.guiding.apply import AxisLimits, Mode
 from acquisition.guiding.calibration import CalibrationRule
@@ -133,6 +134,7 @@ class Config(_Table):
     calibration: CalibrationTable = CalibrationTable()
     dither: DitherTable = DitherTable()
     settle: SettleTable = SettleTable()
+    exposure: ExposureTable = ExposureTable()
 
     def guider_settings(self, *, corrections: bool = True) -> GuiderSettings:
         """What the guider is asked for."""
@@ -185,6 +187,7 @@ def parse_config(tables: Mapping[str, Any]) -> Config:
     except ValidationError as error:
         raise ConfigError("; ".join(_explain(problem) for problem in error.errors())) from None
     config.guider_settings()  # the laws' own checks
+    config.exposure.rule()
     return config
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from acquisition.camera import CameraSettings, Roi
 from acquisition.errors import ConfigError
-from acquisition.exposure.config import ExposureTable
+from acquisition.exposure.table import ExposureTable
 from acquisition.guiding.algorithms import LAWS, Law
 from acquisition.guiding.apply import AxisLimits, Mode
 from acquisition.guiding.calibration import CalibrationRule
@@ -210,5 +210,7 @@ def _explain(problem: Any) -> str:
 def _known_keys(parents: list[str | int]) -> list[str]:
     table: type[BaseModel] = Config
     for name in parents:
-        table = table.model_fields[str(name)].annotation  # type: ignore[assignment]  # only tables have unknown keys
+        kind = table.model_fields[str(name)].annotation
+        tables = [one for one in (kind, *get_args(kind)) if isinstance(one, type) and issubclass(one, BaseModel)]
+        table = tables[0]  # only tables have unknown keys; one that may be left out is a union with None
     return list(table.model_fields)

@@ -5,7 +5,8 @@ In: nested dicts, as TOML gives them. Out: `ExposureTable`, and the `ExposureRul
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -33,8 +34,9 @@ class ExposureTable(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    auto: bool = Field(False, description="`starlatch guide` sets the exposure time by this law.")
     law: str = Field("star", description=f"One of: {', '.join(LAWS)}.")
-    parameters: dict[str, float] = Field(default_factory=dict, description="Of the law.")
+    parameters: dict[str, int | float | bool] = Field(default_factory=dict, description="Of the law.")
     min_s: Positive = Field(0.001, description="Shortest exposure, s.")
     max_s: Positive = Field(60.0, description="Longest exposure, s.")
     max_step: Annotated[float, Field(ge=1.05)] = Field(
@@ -45,14 +47,26 @@ class ExposureTable(BaseModel):
     bias_adu: float = Field(0.0, description="Pixel value without light.")
     saturation_adu: Positive | None = Field(None, description="Where pixels are clipped, if frames do not say so.")
     gain: GainTable | None = Field(None, description="Not given: the gain is left alone.")
+    socket: Path | None = Field(None, description="Unix socket on which the daemon tells every frame, as JSON.")
+    metrics: Path | None = Field(None, description="The daemon's Prometheus text file, for node_exporter.")
+    frames_dir: Path | None = Field(None, description="The daemon saves every frame here.")
 
-    def rule(self, key: str = "exposure") -> ExposureRule:
-        """The law with its parameters; `ConfigError` naming `key` when a name or value is not allowed."""
+    def rule(self, key: str = "exposure", exposure_range_s: tuple[float, float] = (0.0, float("inf"))) -> ExposureRule:
+        """The law with its parameters; `ConfigError` naming `key` when a name or value is not allowed.
+
+        Limits beyond `exposure_range_s`, which is what the camera can do, are drawn in.
+        """
+        shortest_s, longest_s = exposure_range_s
         try:
             gain = None if self.gain is None else GainRule(**self.gain.model_dump())
-            limits = Limits(self.min_s, self.max_s, self.max_step, self.dead_band, self.darks_s, gain)
+            min_s, max_s = max(self.min_s, shortest_s), min(self.max_s, longest_s)
+            limits = Limits(min_s, max_s, self.max_step, self.dead_band, self.darks_s, gain)
             return exposure_rule(
                 self.law, self.parameters, limits, bias_adu=self.bias_adu, saturation_adu=self.saturation_adu
             )
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ConfigError(f"[{key}] {error}") from None
+
+    def changed(self, **values: Any) -> ExposureTable:
+        """With what a command line says; None leaves a value as it is."""
+        return self.model_copy(update={key: value for key, value in values.items() if value is not None})

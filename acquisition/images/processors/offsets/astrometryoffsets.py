@@ -10,8 +10,7 @@ from acquisition.errors import ImageError
 from acquisition.images import Image, ImageProcessor
 from acquisition.images.meta import OnSkyDistance, PixelOffsets
 from acquisition.images.processors.demands import header_number
-
-from .skyplane import pixel_of, wcs_of
+from acquisition.images.processors.skyplane import pixel_of, wcs_of
 
 
 class AstrometryOffsets(ImageProcessor):

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from acquisition.errors import ImageError
 from acquisition.images import Image, ImageProcessor
 from acquisition.images.meta import AltAzOffsets, PixelOffsets
+from acquisition.images.processors.skyplane import sky_of, wcs_of
 
 from .brightest import stars_of
-from .skyplane import sky_of, wcs_of
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from acquisition.errors import ImageError
 from acquisition.images import Image, ImageProcessor
 from acquisition.images.meta import OnSkyDistance, PixelOffsets
 from acquisition.images.processors.demands import header_number
+from acquisition.images.processors.skyplane import sky_of, wcs_of
 
 from .brightest import stars_of
-from .skyplane import sky_of, wcs_of
 
 log = logging.getLogger(__name__)
 

@@ -64,6 +64,21 @@ def pixel_of(wcs: WCS, sky: SkyCoord) -> tuple[float, float]:
     return float(x), float(y)
 
 
+def pixel_of_degrees(wcs: WCS, lon_deg: float, lat_deg: float) -> tuple[float, float]:
+    """The 0-based pixel of a longitude and a latitude in the WCS's own frame, whatever that is.
+
+    Raises
+    ------
+    ImageError
+        If it is not in the projection.
+    """
+    what = f"position ({lon_deg:g}, {lat_deg:g}) degrees"
+    x, y = _or_image_error(lambda: wcs.celestial.all_world2pix(lon_deg, lat_deg, 0), what)
+    if not (np.isfinite(x) and np.isfinite(y)):
+        raise ImageError(f"{what} is not in the image's projection")
+    return float(x), float(y)
+
+
 def _or_image_error(convert: Any, what: str) -> Any:
     try:
         return convert()

@@ -11,16 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from acquisition.guidelog import GuidingSection, read_guide_log
+from acquisition.guiding.axis_summary import AxisSummary
 from acquisition.guiding.events import Event, GuidingBegan, Step
-from acquisition.guiding.summary import AxisSummary, SectionSummary, summarise
+from acquisition.guiding.summary import SectionSummary, summarise
 
 _FIRST_LOOK_S = 300.0  # less says little
 _LOOK_EVERY_S = 60.0
-
-_POLAR_ARCMIN_PER_ARCSEC_PER_MIN = 1 / 0.2625
-"""Polar misalignment that makes a Dec drift of 1 arcsec per minute where it drifts most (ω = 0.2625"/min per arcmin).
-
-Elsewhere the same drift takes more misalignment, so what follows is a lower limit."""
 
 
 def advise(summary: SectionSummary) -> list[str]:
@@ -58,11 +54,8 @@ def _stars(summary: SectionSummary) -> list[str]:
 
 
 def _polar_alignment(summary: SectionSummary) -> list[str]:
-    drift = summary.dec.drift_px_per_min
-    if drift is None or summary.scale_arcsec is None or summary.duration_s < 300:
-        return []
-    error = abs(drift) * summary.scale_arcsec * _POLAR_ARCMIN_PER_ARCSEC_PER_MIN
-    if error < 5:
+    drift, error = summary.dec.drift_px_per_min, summary.dec.polar_error_arcmin(summary.scale_arcsec)
+    if drift is None or summary.scale_arcsec is None or error is None or summary.duration_s < 300 or error < 5:
         return []
     return [
         f"Dec drifts {drift * summary.scale_arcsec:+.1f}\"/min by itself: the polar axis is off by {error:.0f}' "

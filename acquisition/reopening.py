@@ -51,8 +51,12 @@ class ReopeningCamera:
         return self._settings
 
     async def configure(self, settings: CameraSettings) -> Accepted:
-        """As `Camera.configure`; what fails is raised, and tried again with the next reopening."""
-        accepted = await self._camera.configure(settings)
+        """As `Camera.configure`; a `DeviceError` is raised after what helps against it was done, as by `expose`."""
+        try:
+            accepted = await self._camera.configure(settings)
+        except DeviceError as error:
+            await self._failed(error)
+            raise
         self._settings = accepted.settings
         return accepted
 
@@ -85,5 +89,10 @@ class ReopeningCamera:
         with contextlib.suppress(DeviceError):  # else the next frame fails, and the wait grows
             await self._camera.close()
             await self._camera.connect()
-            await self._camera.configure(self._settings)
+            try:
+                await self._camera.configure(self._settings)
+            except ValueError as impossible:  # another camera is plugged in now
+                self._notice(f"camera: {impossible}")
+                await self._camera.close()
+                return
             self.reopened += 1

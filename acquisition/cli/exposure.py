@@ -11,6 +11,8 @@ import click
 
 _COMMANDS = {
     # name: (module whose `command` it is, one line for --help)
+    "run": ("acquisition.cli.exposure_run", "The daemon: keep a camera well exposed."),
+    "watch": ("acquisition.cli.exposure_watch", "Answer another program's frames with the next exposure."),
     "simulate": ("acquisition.cli.exposure_simulate", "Let a law expose through a simulated night, and say how well."),
 }
 
@@ -39,5 +41,7 @@ def command() -> None:
 
     \b
     Examples:
+      starlatch exposure run --camera sim:// --law star
+      starlatch exposure watch frames/ --law background --then 'set-exposure {exptime}'
       starlatch exposure simulate --scenario twilight --seed 1 --plot twilight.png
     """

@@ -18,11 +18,13 @@ from acquisition.errors import ConfigError, StarlatchError
 
 COMMANDS = {
     # name: (module, one line for --help; said here so that --help imports nothing)
+    "acquire": ("acquisition.cli.acquire", "Bring a target to its place in the frame."),
     "calibrate": ("acquisition.cli.calibrate", "Measure how the stars move when the mount is pulsed, and keep it."),
     "config": ("acquisition.cli.config", "Check a config file, or print the schema of all of them."),
     "devices": ("acquisition.cli.devices", "List the device schemes, and what each driver can see."),
     "doctor": ("acquisition.cli.doctor", "Check this machine, and say what mends it."),
     "expose": ("acquisition.cli.expose", "Take frames with a camera and save them."),
+    "exposure": ("acquisition.cli.exposure", "Keep a camera well exposed by itself: daemon, laws, simulation."),
     "guide": ("acquisition.cli.guide", "Guide a telescope; without options, a simulated one."),
     "log": ("acquisition.cli.log", "Read guide logs, ours and PHD2's: figures, plots, advice."),
     "law": ("acquisition.cli.law", "Run a guide law between standard input and standard output."),

@@ -6,7 +6,7 @@ In: nested dicts, as TOML gives them. Out: `ExposureTable`, and the `ExposureRul
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -66,7 +66,3 @@ class ExposureTable(BaseModel):
             )
         except (TypeError, ValueError) as error:
             raise ConfigError(f"[{key}] {error}") from None
-
-    def changed(self, **values: Any) -> ExposureTable:
-        """With what a command line says; None leaves a value as it is."""
-        return self.model_copy(update={key: value for key, value in values.items() if value is not None})

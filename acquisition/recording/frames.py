@@ -28,6 +28,13 @@ class RecordFrames(ImageProcessor):
     ----------
     directory : Path
         Made if missing; files are named ``frame_000001.fits`` and so on, never overwriting.
+
+    Attributes
+    ----------
+    saved, dropped : int
+        Frames written, and frames that could not be.
+    trouble : str or None
+        Why the last frame was not saved; None: it was.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -37,7 +44,7 @@ class RecordFrames(ImageProcessor):
         self._directory = directory
         self._queue: asyncio.Queue[tuple[Path, Image]] = asyncio.Queue(_QUEUE)
         self._number = 0
-        self._failing = False
+        self.trouble: str | None = None
         self._worker: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -64,7 +71,9 @@ class RecordFrames(ImageProcessor):
             self._queue.put_nowait((self._next_path(), image))
         except asyncio.QueueFull:
             self.dropped += 1
-            log.warning("%s: the disk is too slow, %d frames not saved", self._directory, self.dropped)
+            if self.trouble is None:
+                log.warning("%s: the disk is too slow, frames are not saved", self._directory)
+            self.trouble = "the disk is too slow"
         return image
 
     def _next_path(self) -> Path:
@@ -80,11 +89,13 @@ class RecordFrames(ImageProcessor):
             try:
                 await asyncio.to_thread(image.writeto, path)
                 self.saved += 1
-                self._failing = False
+                if self.trouble is not None:
+                    log.warning("%s: frames are saved again, %d were not", self._directory, self.dropped)
+                self.trouble = None
             except OSError as error:
                 self.dropped += 1
-                if not self._failing:
+                if self.trouble is None:
                     log.warning("%s cannot be saved: %s", path, error)
-                self._failing = True
+                self.trouble = str(error)
             finally:
                 self._queue.task_done()

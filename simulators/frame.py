@@ -45,7 +45,7 @@ def render(world: World, settings: CameraSettings, field: Field, temp_c: float, 
     for trail in field.trails:
         _add_trail(light, x0, y0, trail, field.sigma_px)
     warmth = chip.dark_factor(spec, temp_c)
-    sky_e, dark_e = world.sky_e_per_s_px * exposure_s, spec.dark_e_per_s * warmth * exposure_s
+    sky_e, dark_e = field.sky_e_per_s_px * exposure_s, spec.dark_e_per_s * warmth * exposure_s
     noise_e, e_per_adc = chip.read_noise_e(spec, gain), chip.egain_e_per_adc(spec, gain)
     bias_adc, adc_max = (settings.offset or 0.0) * spec.bias_adc_per_offset, 2**spec.adc_bits - 1
     if structure.even:

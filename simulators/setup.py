@@ -18,12 +18,21 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
+class Brightness:
+    """How bright the sky is at an instant; between two the magnitude changes evenly."""
+
+    at_s: float
+    mag_per_arcsec2: float
+
+
+@dataclass(frozen=True, slots=True)
 class SkySpec:
     """What is up there."""
 
     faintest_mag: float = 14.0  # fainter stars are left out
     real: bool = False  # the brightest stars are Gaia's (G < 10)
     background_mag_per_arcsec2: float = 20.0
+    background_course: tuple[Brightness, ...] = ()  # twilight, moonrise: in place of the one above
     zero_mag_e_per_s_m2: float = 1.5e10  # what a star of magnitude 0 yields, unfiltered, losses included
 
 
@@ -54,6 +63,15 @@ class AirSpec:
     cloud_sigma: float = 0.8  # of its logarithm
     cloud_time_s: float = 120.0  # correlation time
     frame_jitter_arcsec: float = 0.0  # white, the same for all stars of a frame: in place of a centroid's noise
+    frame_flicker: float = 0.0  # RMS of the logarithm of all stars' light, white from frame to frame
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """How much aberrations and focus blur at an instant; between two the blur changes evenly."""
+
+    at_s: float
+    blur_fwhm_arcsec: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +82,7 @@ class OpticsSpec:
     focal_length_mm: float = 240.0
     aperture_mm: float = 60.0
     blur_fwhm_arcsec: float = 5.5  # aberrations and focus
+    focus_course: tuple[Focus, ...] = ()  # in place of the one above
     halo_share: float = 0.1  # of a star's light, in a second Gaussian ...
     halo_width: float = 2.5  # ... this many times as wide as the first
     rotation_deg: float = 23.0  # from the row direction (+y) to north, through the west-to-east sense of the WCS

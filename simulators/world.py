@@ -54,6 +54,8 @@ class Field:
         Satellites: from x, y to x, y, electrons on the way.
     sigma_px : float
         Of a star's core.
+    sky_e_per_s_px : float
+        Light of the sky.
     cd_deg_per_px : [2, 2] array
         The WCS' CD matrix, unbinned.
     ra_deg, dec_deg : float
@@ -68,6 +70,7 @@ class Field:
     path: Floats
     trails: Floats
     sigma_px: float
+    sky_e_per_s_px: float
     cd_deg_per_px: Floats
     ra_deg: float
     dec_deg: float
@@ -194,7 +197,9 @@ class World:
             jitter = generator(self.seed, Subject.JITTER, round(start_s * 1000)).standard_normal(2)
             dx += jitter[0] * air.frame_jitter_arcsec / scale
             dy += jitter[1] * air.frame_jitter_arcsec / scale
-        sigma_px = self.sigma_px if seeing_factor == 1 else self._sigma_px(seeing_factor)
+        middle_s = (start_s + end_s) / 2
+        steady = seeing_factor == 1 and not self.setup.optics.focus_course
+        sigma_px = self.sigma_px if steady else self._sigma_px(seeing_factor, middle_s)
         if self.high_tilt.variance_arcsec2:
             blur = self.high_tilt.blur_arcsec2(end_s - start_s) * shaken**2
             sigma_px = math.sqrt(sigma_px**2 + blur / scale**2)
@@ -211,6 +216,9 @@ class World:
                 right, up = (np.interp(y, rows, moved_mean(path, steps, lags)) for path in (dx, dy))
                 x, y = x + right, y + up
             flux = flux * self._transmission(times[:steps], mass)
+            if air.frame_flicker:
+                flicker = generator(self.seed, Subject.JITTER, round(start_s * 1000), 1).standard_normal()
+                flux = flux * math.exp(air.frame_flicker * flicker - air.frame_flicker**2 / 2)
             if air.scintillation:
                 sigma = scintillation_sigma(self.aperture_m, mass, self.setup.site.elev_m, TWINKLE_S)
                 flux = flux * twinkle(stars.names, self.seed, sigma, start_s, end_s)
@@ -221,6 +229,7 @@ class World:
             path=pieces(dx[:steps], dy[:steps], sigma_px),
             trails=self._trails(start_s, end_s),
             sigma_px=sigma_px,
+            sky_e_per_s_px=self._sky_e_per_s_px(times[:steps]),
             cd_deg_per_px=cd,
             ra_deg=mean_ra,
             dec_deg=mean_dec,
@@ -292,13 +301,26 @@ class World:
                 mechanics.track(max(stopped_s, mechanics.aim_ra.changed_s), False)
         self._caught_up_s = now_s
 
-    def _sigma_px(self, seeing_factor: float) -> float:
+    def _sky_e_per_s_px(self, times: Floats) -> float:
+        """The sky's mean light over ascending times."""
+        sky = self.setup.sky
+        if not sky.background_course:
+            return self.sky_e_per_s_px
+        at_s, mags = np.array([(moment.at_s, moment.mag_per_arcsec2) for moment in sky.background_course]).T
+        brighter = 10 ** (0.4 * (sky.background_mag_per_arcsec2 - np.interp(times, at_s, mags)))
+        return self.sky_e_per_s_px * float(brighter.mean())
+
+    def _sigma_px(self, seeing_factor: float, time_s: float = 0.0) -> float:
         """Sigma of a star's core, without image motion, when the seeing is so many times the stated one."""
         variance = (self.tilt.variance_arcsec2 + self.high_tilt.variance_arcsec2) * seeing_factor ** (5 / 3)
         seeing = seeing_fwhm_arcsec(
             self.setup.air.seeing_fwhm_arcsec * seeing_factor, self.setup.optics.wavelength_nm, 1.0
         )
-        return optics.sigma_arcsec(self.setup.optics, seeing, variance) / self.scale_arcsec_per_px
+        telescope = self.setup.optics
+        if telescope.focus_course:
+            at_s, blurs = np.array([(moment.at_s, moment.blur_fwhm_arcsec) for moment in telescope.focus_course]).T
+            telescope = replace(telescope, blur_fwhm_arcsec=float(np.interp(time_s, at_s, blurs)))
+        return optics.sigma_arcsec(telescope, seeing, variance) / self.scale_arcsec_per_px
 
     def _transmission(self, times: Floats, mass: float) -> float:
         mag = self.night.cloud_mag(times) + self.faults.cloud_mag(times)

@@ -1,6 +1,7 @@
 """Scenarios and presets: the library loads, files override, and mistakes are told with what is allowed."""
 
 import math
+import statistics
 from dataclasses import replace
 
 import pytest
@@ -17,18 +18,19 @@ from simulators.world import World, make_world
 NIGHTS = {
     "good", "average", "bad-seeing", "strain-wave", "windy", "clouds", "backlash", "faint-oag", "everything-fails",
 }  # fmt: skip
+EXPOSURE = {"twilight", "focus", "cloud-edges", "moonrise", "steady"}  # what `starlatch exposure simulate` takes
 PLANTS = {f"plant-{letter}" for letter in "abcdefgh"}
 CAMERAS = {"asi120mm-mini", "asi290mm-mini", "asi174mm", "asi2600mm", "asi224mc", "lodestar"}
 
 
 def test_the_library_is_complete():
-    assert set(scenario_names()) == NIGHTS | PLANTS
+    assert set(scenario_names()) == NIGHTS | EXPOSURE | PLANTS
     assert set(presets("camera")) == CAMERAS
     for name in scenario_names():
         assert load_scenario(name).summary
 
 
-@pytest.mark.parametrize("name", sorted(NIGHTS | PLANTS))
+@pytest.mark.parametrize("name", sorted(NIGHTS | EXPOSURE | PLANTS))
 def test_every_scenario_has_stars(name):
     world = make_world(load_scenario(name), 1)
     field, sensor = world.field(60.0, 62.0), world.setup.sensor
@@ -162,3 +164,25 @@ def test_scenarios_are_chosen_by_url_or_for_the_whole_run():
 def test_every_fault_kind_is_said_to_be_somebodys():
     assert all(text.partition(":")[0] in ("camera", "mount", "weather") for text in KINDS.values())
     assert set(PARTS) == {"camera", "telescope", "mount"}
+
+
+def test_the_sky_and_the_focus_follow_their_courses():
+    setup = parse_scenario(
+        {
+            "sky": {"background_course": [{"at_s": 0, "mag_per_arcsec2": 12}, {"at_s": 100, "mag_per_arcsec2": 17}]},
+            "optics": {"focus_course": [{"at_s": 0, "blur_fwhm_arcsec": 5}, {"at_s": 100, "blur_fwhm_arcsec": 25}]},
+        }
+    ).setup
+    world = World(setup, 1)
+    first, middle, late = (world.field(t, t + 1e-3) for t in (0.0, 50.0, 500.0))
+    assert first.sky_e_per_s_px / middle.sky_e_per_s_px == pytest.approx(10, rel=1e-3)
+    assert middle.sky_e_per_s_px / late.sky_e_per_s_px == pytest.approx(10, rel=1e-3)
+    assert first.sigma_px < middle.sigma_px < late.sigma_px
+
+
+def test_flicker_changes_all_stars_alike_from_frame_to_frame():
+    setup = parse_scenario({"air": {"frame_flicker": 0.1}}).setup
+    steady, flickering = World(replace(setup, air=replace(setup.air, frame_flicker=0.0)), 1), World(setup, 1)
+    shares = [flickering.field(t, t + 1).flux_e_per_s / steady.field(t, t + 1).flux_e_per_s for t in range(50)]
+    assert all(share == pytest.approx(share[0]) for share in shares)
+    assert 0.06 < statistics.stdev(math.log(share[0]) for share in shares) < 0.14

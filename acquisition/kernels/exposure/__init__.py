@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .background import BackgroundLaw
 from .guiding import GuidingLaw
-from .law import AnyLaw, Bound, Decision, ExposureLaw, Hold
-from .limits import GainRule, Limits
+from .law import AnyLaw, Decision, ExposureLaw, Hold
+from .limits import Bound, GainRule, Limits
 from .measurement import Measurement, StarLight
 from .percentile import PercentileLaw
 from .star import StarLaw

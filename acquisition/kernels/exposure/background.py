@@ -13,6 +13,7 @@ from .law import Decision, Hold
 from .limits import Limits, check_number
 from .measurement import Measurement
 from .regulator import Regulated, blind_cut, held, regulate, unusable
+from .trend import Trend
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +55,5 @@ def regulate_level(
         return blind_cut(state, measured, limits, first=10.0)
     if level_adu <= 0:
         return held(state, measured, Hold.NEGATIVE)
-    return regulate(state, measured, limits, measured.exposure_s * target * measured.saturation_adu / level_adu)
+    wanted_s = measured.exposure_s * target * measured.saturation_adu / level_adu
+    return regulate(state, measured, limits, wanted_s, kind=Trend)

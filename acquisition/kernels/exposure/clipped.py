@@ -39,7 +39,7 @@ class Clipped:
         Its middle, 0-based px.
     area_px : int
     peak_adu : float
-        What an unclipped detector would have shown there, ADU as stored; the saturation where the wings say nothing.
+        What an unclipped detector would have shown there, ADU as stored.
     """
 
     x: float
@@ -73,17 +73,37 @@ def clipped_stars(frame: NDArray[Any], bad: NDArray[np.uint8], saturation_adu: f
     for k in np.argsort(-areas, kind="stable")[:_MOST].tolist():
         if areas[k] < LEAST_AREA_PX:
             break
-        rows, columns = np.nonzero(labels[boxes[k]] == k + 1)
-        y, x = float(rows.mean()) + boxes[k][0].start, float(columns.mean()) + boxes[k][1].start
-        peak = peak_from_wings(frame, bad, x, y, int(areas[k]), saturation_adu, sky_adu)
-        found.append(Clipped(x, y, int(areas[k]), peak))
+        disc = _disc(labels[boxes[k]] == k + 1)
+        if disc is None:
+            continue
+        x, y, area = disc[0] + boxes[k][1].start, disc[1] + boxes[k][0].start, disc[2]
+        peak = peak_from_wings(frame, bad, x, y, area, saturation_adu, sky_adu)
+        if peak is not None:
+            found.append(Clipped(x, y, area, peak))
     return found
+
+
+def _disc(piece: NDArray[np.bool_]) -> tuple[float, float, int] | None:
+    """Middle (x, y in the piece's box) and area of a star's clipped disc; None for trails.
+
+    A column that is much longer than the piece is wide is charge that spilled out of the disc.
+    """
+    height, width = piece.shape
+    area = int(piece.sum())
+    if area < 0.3 * height * width or width > 3 * height:
+        return None
+    rows, columns = np.nonzero(piece)
+    if height <= 2 * width:
+        return float(columns.mean()), float(rows.mean()), area
+    across = piece.sum(axis=1)
+    widest = np.flatnonzero(across == across.max())
+    return float(columns.mean()), float(widest.mean()), round(math.pi / 4 * float(across.max()) ** 2)
 
 
 def peak_from_wings(
     frame: NDArray[Any], bad: NDArray[np.uint8], x: float, y: float, area_px: int, saturation_adu: float, sky_adu: float
-) -> float:
-    """The peak of a clipped star, ADU as stored; the saturation where the wings say nothing.
+) -> float | None:
+    """The peak of a clipped star, ADU as stored; None where there are no wings, and so no star.
 
     The median of rings about the clipped disc is compared with what each family of profiles shows there, whatever its
     width; where several fit about as well, the brightest counts, because too short an exposure is mended by one frame
@@ -94,8 +114,8 @@ def peak_from_wings(
     radius, light = _rings(frame, bad, x, y, clipped_px, sky_adu)
     keep = (light > 0.004 * well) & (light < 0.97 * well)
     radius, light = radius[keep], light[keep]
-    if len(radius) < 3:
-        return saturation_adu * _by_area(clipped_px)
+    if len(radius) < 2:
+        return None
     log_light = np.log(light)
     widths = np.geomspace(0.5, max(2.0 * clipped_px, 6.0), 48)
     trials: list[tuple[float, float]] = []
@@ -109,17 +129,11 @@ def peak_from_wings(
         shape -= np.log(core.sum(axis=1))[:, None]
         height = (log_light - shape).mean(axis=1)
         misfit = ((log_light - shape - height[:, None]) ** 2).mean(axis=1)
-        # the profile must reach the saturation where the disc ends
         best = int(np.argmin(misfit))
         trials.append((float(misfit[best]), float(height[best])))
     least = min(misfit for misfit, _ in trials)
     height = max(height for misfit, height in trials if misfit <= 1.5 * least + 0.003)
     return float(sky_adu + max(well, math.exp(min(height, 40.0))))
-
-
-def _by_area(clipped_px: float) -> float:
-    """Without wings: a Gaussian of 1.5 px that is clipped out to there, at most 1000 times the saturation."""
-    return math.exp(min(clipped_px**2 / (2 * 1.5**2), 6.9))
 
 
 def _rings(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from .limits import Bound, Limits
 from .measurement import Measurement
 
 S = TypeVar("S")
@@ -24,16 +25,6 @@ class Hold(StrEnum):
     NEGATIVE = "no light above the bias"
     NO_STARS = "no star left"
     LEARNING = "not enough frames yet"
-
-
-class Bound(StrEnum):
-    """What kept the next exposure from being what the target asks for."""
-
-    SHORTEST = "shortest exposure"
-    LONGEST = "longest exposure"
-    STEP = "largest step"
-    BAND = "dead band"
-    DARKS = "dark frames"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +73,10 @@ class ExposureLaw(Protocol[S]):
     """
 
     name: ClassVar[str]
+
+    @property
+    def limits(self) -> Limits:
+        """What it may ask for."""
 
     def start(self) -> S:
         """The state before the first frame; also after the telescope was pointed elsewhere or the filter changed."""

@@ -7,8 +7,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 
-from .law import Bound
+
+class Bound(StrEnum):
+    """What kept the next exposure from being what the target asks for."""
+
+    SHORTEST = "shortest exposure"
+    LONGEST = "longest exposure"
+    STEP = "largest step"
+    BAND = "dead band"
+    DARKS = "dark frames"
+    RETURN = "light just came back"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 In: a state, a frame, and the exposure with which that frame would have been on target. Out: the next state and a
 `Decision`.
 
-The exposure wanted is followed as a logarithm (`Trend`), so that noise is averaged and steady changes are foretold for
-the middle of the NEXT exposure. Where light was clipped its amount is an estimate: the exposure is cut at once, and the
-trend begins anew. Where there is no light, see `without_light`.
+The exposure wanted is followed as a logarithm: for the sky with its slope (`Trend`), so that twilight is foretold for
+the middle of the NEXT exposure; for stars without (`Steady`), so that twinkling is averaged and clouds' edges are
+followed. Where light was clipped its amount is an estimate: the exposure is cut at once, and the trend begins anew.
+Where there is no light, see `without_light`; in the first frame with light again the exposure does not grow, because
+light that comes back comes back fast.
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from .law import Bound, Decision, Hold
-from .limits import GainRule, Limits, permitted
+from .law import Decision, Hold
+from .limits import Bound, GainRule, Limits, permitted
 from .measurement import Measurement
+from .steady import Steady
 from .trend import Trend
 
 _SEARCH = 8.0
@@ -28,6 +31,10 @@ _SURE_FACTOR = 2.0
 """An estimate of clipped light up to so many times the saturation is taken as it is; above, with caution."""
 _CAUTION = 0.35
 """Of what is clipped beyond that, the exposure is cut by (excess)^this more than the estimate says."""
+_CALM = 0.25
+"""A logarithm of the level so near to 0 is on target."""
+_CALM_STEP = 4.0
+"""Largest step once an exposure was on target: a star that fades within a frame or two may be gone in the next."""
 _NOISES = 1.0
 """The dead band is at least this many standard errors of the trend."""
 
@@ -38,7 +45,7 @@ class Regulated:
 
     Attributes
     ----------
-    trend : Trend or None
+    trend : Trend, Steady or None
         Of the logarithm of the exposure wanted times the camera's amplification; None: no light measured yet, or it
         was clipped.
     ended_s : float
@@ -51,17 +58,17 @@ class Regulated:
         Without light, in succession.
     clipped_frames : int
         Clipped, in succession.
-    held_s : float
-        The exposure that is held while there is no light.
+    calm_s : float
+        The last exposure that was on target, within a quarter: it is held while there is no light. NaN: none was.
     """
 
-    trend: Trend | None = None
+    trend: Trend | Steady | None = None
     ended_s: float = math.nan
     pause_s: float = 0.0
     seen: bool = False
     dark_frames: int = 0
     clipped_frames: int = 0
-    held_s: float = math.nan
+    calm_s: float = math.nan
 
 
 def unusable(measured: Measurement) -> Hold | None:
@@ -79,7 +86,13 @@ def held(state: Regulated, measured: Measurement, why: Hold) -> tuple[Regulated,
 
 
 def regulate(
-    state: Regulated, measured: Measurement, limits: Limits, wanted_s: float, *, clipped: bool = False
+    state: Regulated,
+    measured: Measurement,
+    limits: Limits,
+    wanted_s: float,
+    *,
+    kind: type[Trend] | type[Steady],
+    clipped: bool = False,
 ) -> tuple[Regulated, Decision]:
     """The next exposure after a frame that shows light.
 
@@ -88,32 +101,40 @@ def regulate(
     state, measured, limits
     wanted_s : float
         The exposure with which this frame would have been on target, finite, above 0; where clipped, an estimate.
+    kind : type
+        How the light changes.
     clipped : bool
         Whether what it rests on was clipped.
     """
     level = measured.exposure_s / wanted_s
-    state = _timed(state, measured)
+    came_back = state.seen and state.dark_frames > 0
+    state = replace(_timed(state, measured), seen=True, dark_frames=0)
     amplified = math.log(_amplification(measured, limits.gain))
     if clipped:
         caution = max(level / _SURE_FACTOR, 1.0) ** _CAUTION
-        state = replace(
-            state, trend=None, seen=True, dark_frames=0, clipped_frames=state.clipped_frames + 1, held_s=math.nan
-        )
+        state = replace(state, trend=None, clipped_frames=state.clipped_frames + 1)
         aim_s, sigma = wanted_s / caution, 0.0
     else:
+        if abs(math.log(level)) < _CALM:
+            state = replace(state, calm_s=measured.exposure_s)
         x = math.log(wanted_s) + amplified
-        known = None if state.dark_frames or state.trend is None else state.trend
-        trend = Trend.begin(measured.middle_s, x) if known is None else known.learn(measured.middle_s, x)
-        state = replace(state, trend=trend, seen=True, dark_frames=0, clipped_frames=0, held_s=math.nan)
+        before = state.trend
+        trend = kind.begin(measured.middle_s, x) if before is None else before.learn(measured.middle_s, x)
+        state = replace(state, trend=trend, clipped_frames=0)
         aim_s, sigma = _foretold(trend, measured.end_s + state.pause_s, amplified, limits)
+    held_s = _held_s(state, measured)
+    if came_back and aim_s > held_s:
+        return state, Decision(held_s, level=level, clipped=clipped, predicted=held_s / aim_s, bound=Bound.RETURN)
     gained_s, gain = _with_gain(limits, aim_s, measured.gain)
+    if not math.isnan(state.calm_s):
+        limits = replace(limits, max_step=min(limits.max_step, _CALM_STEP))
     exposure_s, bound = permitted(limits, gained_s, measured.exposure_s, clipped)
-    predicted = exposure_s / gained_s if gained_s > 0 else math.nan
+    predicted = exposure_s / gained_s
     change = abs(math.log(exposure_s / measured.exposure_s))
     if not clipped and gain is None and 0 < change <= max(math.log1p(limits.dead_band), _NOISES * sigma):
-        kept, _ = permitted(limits, measured.exposure_s, measured.exposure_s, True)
-        if kept == measured.exposure_s:
-            exposure_s, bound, predicted = kept, Bound.BAND, kept / gained_s
+        kept_s, _ = permitted(limits, measured.exposure_s, measured.exposure_s, True)
+        if kept_s == measured.exposure_s:
+            exposure_s, bound, predicted = kept_s, Bound.BAND, kept_s / gained_s
     return state, Decision(exposure_s, gain, level=level, clipped=clipped, predicted=predicted, bound=bound)
 
 
@@ -122,9 +143,9 @@ def without_light(
 ) -> tuple[Regulated, Decision]:
     """The next exposure after a frame in which there is nothing to go by.
 
-    Before any light was seen, exposures grow from frame to frame up to the longest. Once there was light, the exposure
-    is held; from the third frame on, every sixth is a probe, three times as long, and the one after it is back to what
-    it was.
+    Before any light was seen, exposures grow from frame to frame up to the longest. Once there was light, the last
+    exposure that was on target is held; from the third frame on, every sixth is a probe, three times as long, and the
+    one after it is back to what it was.
 
     Parameters
     ----------
@@ -142,8 +163,8 @@ def without_light(
         return replace(state, dark_frames=dark), Decision(
             exposure_s, hold=why, probing=exposure_s > measured.exposure_s, bound=bound
         )
-    held_s = measured.exposure_s if math.isnan(state.held_s) else state.held_s
-    state = replace(state, dark_frames=dark, held_s=held_s, trend=None)
+    state = replace(state, dark_frames=dark, trend=None)
+    held_s = _held_s(state, measured)
     if dark >= _PROBE_FIRST and (dark - _PROBE_FIRST) % _PROBE_EVERY == 0:
         probe_s, bound = permitted(limits, max(min(held_s * _PROBE, most_s), held_s), held_s, True)
         return state, Decision(probe_s, hold=why, probing=probe_s > held_s, bound=bound)
@@ -153,11 +174,16 @@ def without_light(
 def blind_cut(state: Regulated, measured: Measurement, limits: Limits, first: float) -> tuple[Regulated, Decision]:
     """The next exposure after a frame so clipped that nothing says by how much: cut by `first`, then by ever more."""
     cut = first * 3.0 ** min(state.clipped_frames, 6)
-    state = replace(_timed(state, measured), trend=None, seen=True, dark_frames=0, held_s=math.nan)
+    state = replace(_timed(state, measured), trend=None, seen=True, dark_frames=0)
     state = replace(state, clipped_frames=state.clipped_frames + 1)
     gained_s, gain = _with_gain(limits, measured.exposure_s / cut, measured.gain)
     exposure_s, bound = permitted(limits, gained_s, measured.exposure_s, True)
     return state, Decision(exposure_s, gain, level=math.inf, clipped=True, bound=bound)
+
+
+def _held_s(state: Regulated, measured: Measurement) -> float:
+    """The exposure while there is no light."""
+    return measured.exposure_s if math.isnan(state.calm_s) else state.calm_s
 
 
 def _timed(state: Regulated, measured: Measurement) -> Regulated:
@@ -168,7 +194,7 @@ def _timed(state: Regulated, measured: Measurement) -> Regulated:
     return replace(state, ended_s=measured.end_s, pause_s=pause_s)
 
 
-def _foretold(trend: Trend, next_start_s: float, amplified: float, limits: Limits) -> tuple[float, float]:
+def _foretold(trend: Trend | Steady, next_start_s: float, amplified: float, limits: Limits) -> tuple[float, float]:
     """The exposure that will be on target at its own middle, and its relative standard error."""
     exposure_s, sigma = 0.0, 0.0
     for _ in range(4):

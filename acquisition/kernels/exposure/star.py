@@ -13,6 +13,7 @@ from .law import Decision, Hold
 from .limits import Limits, check_number
 from .measurement import Measurement, StarLight
 from .regulator import Regulated, blind_cut, held, regulate, unusable, without_light
+from .steady import Steady
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class StarLaw:
         wanted_s = measured.exposure_s * self.full_well * measured.saturation_adu / star.peak_adu
         if not star.clipped:
             wanted_s = min(wanted_s, *self._enough_s(star, measured))
-        return regulate(state, measured, self.limits, wanted_s, clipped=star.clipped)
+        return regulate(state, measured, self.limits, wanted_s, kind=Steady, clipped=star.clipped)
 
     def _longest_s(self, measured: Measurement) -> float:
         """With which the sky alone would reach the target; infinity where the sky is not known."""

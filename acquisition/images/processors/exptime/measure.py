@@ -160,28 +160,45 @@ def _of_guide_star(star: GuideStar, plane: Plane, clip: float, sky: float, bias:
     """A star that the guider follows; None where it is not to be seen."""
     if not math.isfinite(star.peak):
         return None
-    if star.peak >= clip:
+    peak = _peak_of(star.peak, star.flux, star.hfd, sky)
+    if peak >= clip:
         x, y = plane.from_image(star.x), plane.from_image(star.y)
         if not (math.isfinite(x) and math.isfinite(y)):
             x, y = plane.from_image(star.x_ref), plane.from_image(star.y_ref)
         return StarLight(_clipped_peak(plane, x, y, clip, sky) - bias, clipped=True)
     if not star.used:
         return None
-    return StarLight(star.peak - bias, star.snr, max(star.x_err, star.y_err))
+    return StarLight(peak - bias, star.snr, max(star.x_err, star.y_err))
+
+
+def _peak_of(peak: float, flux: float, hfd: float, sky: float) -> float:
+    """The brightest pixel of a star, or, where that is far above what its flux explains (a defect), what that makes.
+
+    A Gaussian's peak is flux / (2π σ²), and σ = HFD / 2.355.
+    """
+    if not (flux > 0 and hfd > 0):
+        return peak
+    modelled = 0.883 * flux / hfd**2
+    return sky + modelled if peak - sky > 2.5 * modelled else peak
 
 
 def _all_stars(plane: Plane, detector: Detector, clip: float, sky: float, bias: float) -> tuple[list[StarLight], float]:
     """All stars of a frame of which nothing is known yet."""
     stars = find_stars(plane.frame, plane.bad, adu_per_e=detector.adu_per_e, saturation=clip, most=_MOST_STARS)
-    lights, weight = [], 0.0
-    snr = stars.snr
-    for row, ratio, reason in zip(stars.table, snr.tolist(), stars.reasons, strict=True):
-        if row[c.CLIPPED] > 0 or reason not in (None, "blended", "too near the edge"):
-            continue  # what is clipped is found below, whole
-        variance = (row[c.VAR_X] + row[c.VAR_Y]) / 2 * max(row[c.CHI2], 1.0)
-        lights.append(StarLight(float(row[c.PEAK]) - bias, ratio, math.sqrt(variance) * plane.step))
-        weight += 1.0 / variance
-    lights += [StarLight(one.peak_adu - bias, clipped=True) for one in clipped_stars(plane.frame, plane.bad, clip, sky)]
+    pieces = clipped_stars(plane.frame, plane.bad, clip, sky)
+    lights = [StarLight(piece.peak_adu - bias, clipped=True) for piece in pieces]
+    weight = 0.0
+    for row, ratio, reason in zip(stars.table, stars.snr.tolist(), stars.reasons, strict=True):
+        x, y = float(row[c.X]), float(row[c.Y])
+        peak = _peak_of(float(row[c.PEAK]), float(row[c.FLUX]), float(row[c.HFD]), float(row[c.SKY]))
+        if peak >= clip:  # a pixel or two, or a piece that is known already
+            if all(math.hypot(piece.x - x, piece.y - y) > 3.0 + math.sqrt(piece.area_px) for piece in pieces):
+                wings = peak_from_wings(plane.frame, plane.bad, x, y, 1, clip, sky)
+                lights.append(StarLight((wings or peak) - bias, clipped=True))
+        elif reason not in ("too sharp", "too wide", "not a star"):
+            variance = (row[c.VAR_X] + row[c.VAR_Y]) / 2 * max(row[c.CHI2], 1.0)
+            lights.append(StarLight(peak - bias, ratio, math.sqrt(variance) * plane.step))
+            weight += 1.0 / variance
     return lights, (1.0 / math.sqrt(weight)) * plane.step if weight > 0 else _NAN
 
 
@@ -192,5 +209,5 @@ def _clipped_peak(plane: Plane, x: float, y: float, clip: float, sky: float) -> 
     part = np.s_[top : round(y) + reach + 1, left : round(x) + reach + 1]
     near: list[Clipped] = clipped_stars(plane.frame[part], plane.bad[part] if plane.bad.size else plane.bad, clip, sky)
     if not near:  # a pixel or two
-        return peak_from_wings(plane.frame, plane.bad, x, y, 1, clip, sky)
+        return peak_from_wings(plane.frame, plane.bad, x, y, 1, clip, sky) or clip
     return min(near, key=lambda one: math.hypot(one.x + left - x, one.y + top - y)).peak_adu

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -55,6 +55,9 @@ class MountTable(_Table):
 
     url: str = Field("sim://", description="Which mount; `starlatch devices` lists the schemes.")
     pulses_know_pier: bool = Field(True, description="A North pulse moves north on either side of the pier.")
+    guide_by: Literal["pulses", "offsets"] = Field(
+        "pulses", description="Guide pulses, or shifts of the pointing where the mount takes those."
+    )
 
 
 class TelescopeTable(_Table):

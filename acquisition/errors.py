@@ -79,3 +79,7 @@ class NotCalibrated(GuidingError):
 
 class CalibrationFailed(GuidingError):
     """The mount's response could not be measured; the message says why."""
+
+
+class AcquisitionError(GuidingError):
+    """The target could not be brought to its place."""

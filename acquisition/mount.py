@@ -41,6 +41,10 @@ class PierSide(enum.Enum):
     UNKNOWN = "Unknown"
 
 
+MAX_OFFSET_DEG = 1.0
+"""What is farther away is slewed to."""
+
+
 @dataclass(frozen=True, slots=True)
 class MountInfo:
     """What a mount is; it does not change while the mount is open."""
@@ -48,6 +52,7 @@ class MountInfo:
     name: str
     can_slew: bool = False
     can_park: bool = False
+    can_offset: bool = False  # takes small shifts of its pointing without a slew
     parallel_pulses: bool = False  # an RA and a Dec pulse at the same time
     min_pulse_s: float = 0.001  # shorter ones do nothing
     max_pulse_s: float = 10.0
@@ -101,6 +106,26 @@ class Mount(Protocol):
     async def slew(self, ra_deg: float, dec_deg: float) -> None:
         """Point somewhere (ICRS degrees); returns when there. Raises `Unsupported` where it cannot."""
 
+    async def offset(self, dra_deg: float, ddec_deg: float) -> None:
+        """Shift the pointing by small arcs on the sky while tracking; returns when there.
+
+        Shifts add up; what the mount says of where it points does not follow them, and a slew forgets them.
+
+        Parameters
+        ----------
+        dra_deg, ddec_deg : float
+            Towards east (Δα·cos δ) and north, degrees.
+
+        Raises
+        ------
+        ValueError
+            If a shift is not finite or larger than `MAX_OFFSET_DEG`.
+        Unsupported
+            Where ``info.can_offset`` is False.
+        DeviceBusy
+            While slewing, parked, or already shifting.
+        """
+
     async def sync(self, ra_deg: float, dec_deg: float) -> None:
         """Tell the mount where it points (ICRS degrees)."""
 
@@ -147,3 +172,15 @@ def check_coordinates(ra_deg: float, dec_deg: float) -> None:
         raise ValueError(f"right ascension is {ra_deg} degrees; allowed: a finite number")
     if not math.isfinite(dec_deg) or not -90 <= dec_deg <= 90:
         raise ValueError(f"declination is {dec_deg} degrees; allowed: -90 to 90")
+
+
+def check_offset(dra_deg: float, ddec_deg: float) -> None:
+    """Reject a shift of the pointing that must not reach the hardware.
+
+    Raises
+    ------
+    ValueError
+        If either is not finite, or they are larger than `MAX_OFFSET_DEG`.
+    """
+    if not math.hypot(dra_deg, ddec_deg) <= MAX_OFFSET_DEG:
+        raise ValueError(f"offset is {dra_deg}, {ddec_deg} degrees; allowed: up to {MAX_OFFSET_DEG:g} degree in all")

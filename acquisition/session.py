@@ -29,6 +29,7 @@ from acquisition.guiding.frame_table import FrameTable
 from acquisition.guiding.guider import Guider
 from acquisition.guiding.history import History
 from acquisition.guiding.log import GuideLog
+from acquisition.guiding.offset_pulses import OffsetPulses
 from acquisition.guiding.report import report
 from acquisition.guiding.statistics import GuidingStatistics
 from acquisition.images import ImageProcessor, Pipeline
@@ -235,7 +236,10 @@ async def _open(
 ) -> tuple[Camera, Mount, Accepted]:
     """Camera and mount, connected and set up, until the stack is left."""
     camera = await stack.enter_async_context(open_camera(config.camera.url, context))
-    mount = await stack.enter_async_context(open_mount(config.mount.url, context))
+    mount = open_mount(config.mount.url, context)
+    if config.mount.guide_by == "offsets":
+        mount = OffsetPulses(mount)
+    mount = await stack.enter_async_context(mount)
     try:
         return camera, mount, await camera.configure(config.camera.settings())
     except ValueError as impossible:

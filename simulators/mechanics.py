@@ -121,6 +121,7 @@ class Mechanics:
         self.slewing = False
         self.pulsing: set[Motor] = set()
         self.sync_offset_deg = 0.0, 0.0  # what the mount says minus where it was aimed
+        self.shifted_deg = 0.0, 0.0  # by offsets, of which it says nothing; until the next slew
 
     def guide_motor(self, direction: Direction) -> tuple[Motor, float]:
         """The motor that a pulse runs, and its true signed rate, arcsec/s."""
@@ -156,7 +157,6 @@ class Mechanics:
         self.track(now_s, True)
         now = np.array([now_s])
         self.target_arcsec = float(self.aim_ra.at(now)[0]), float(self.aim_dec.at(now)[0])
-        self.arrived_s = now_s
         self.slewing = False
 
     def set_side(self, beyond_meridian: bool) -> None:
@@ -176,8 +176,8 @@ class Mechanics:
     def said_deg(self, now_s: float) -> tuple[float, float]:
         """Where the mount believes to point."""
         now = np.array([now_s])
-        ra = float(self.aim_ra.at(now)[0]) / 3600 + self.sync_offset_deg[0]
-        dec = float(self.aim_dec.at(now)[0]) / 3600 + self.sync_offset_deg[1]
+        ra = float(self.aim_ra.at(now)[0]) / 3600 + self.sync_offset_deg[0] - self.shifted_deg[0]
+        dec = float(self.aim_dec.at(now)[0]) / 3600 + self.sync_offset_deg[1] - self.shifted_deg[1]
         return ra % 360.0, dec
 
 

@@ -6,6 +6,7 @@ In: guide pulses, coordinates. Out: motion of the world's `Mechanics`.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -20,6 +21,7 @@ from acquisition.mount import (
     MountState,
     PierSide,
     check_coordinates,
+    check_offset,
     check_pulse,
 )
 
@@ -55,6 +57,7 @@ class SimulatedMount:
             name=f"{self._spec.name}, guide port" if self._guide_port else self._spec.name,
             can_slew=not self._guide_port,
             can_park=not self._guide_port,
+            can_offset=not self._guide_port,
             parallel_pulses=True,
             min_pulse_s=self._spec.min_pulse_s,
             max_pulse_s=self._spec.max_pulse_s,
@@ -111,6 +114,27 @@ class SimulatedMount:
         self._check_free()
         await self._slew(ra_deg, dec_deg)
 
+    async def offset(self, dra_deg: float, ddec_deg: float) -> None:
+        check_offset(dra_deg, ddec_deg)
+        self._check_commands()
+        self._check_free()
+        mechanics, spec = self._mechanics, self._spec
+        _, dec_deg = mechanics.said_deg(self.world.now_s())
+        turn_ra = dra_deg / max(math.cos(math.radians(dec_deg)), 1e-3)
+        duration_s = max(abs(turn_ra), abs(ddec_deg)) / spec.slew_rate_deg_per_s
+        target = mechanics.target_arcsec
+        mechanics.start_slew(self.world.now_s(), turn_ra, ddec_deg, duration_s)
+        arrived = False
+        try:
+            arrived = not await self._wait(duration_s)
+        finally:
+            mechanics.end_slew(self.world.now_s(), arrived)
+            mechanics.target_arcsec = target  # a shift serves to stay at what it points at
+        if not arrived:
+            raise DeviceError(f"{spec.name}: offset by {dra_deg * 3600:.1f}, {ddec_deg * 3600:.1f} arcsec was stopped")
+        shifted_ra, shifted_dec = mechanics.shifted_deg
+        mechanics.shifted_deg = shifted_ra + turn_ra, shifted_dec + ddec_deg
+
     async def sync(self, ra_deg: float, dec_deg: float) -> None:
         check_coordinates(ra_deg, dec_deg)
         self._check_commands()
@@ -158,6 +182,7 @@ class SimulatedMount:
     async def _slew(self, ra_deg: float, dec_deg: float) -> None:
         """Drive both axes to where the mount believes a place to be; wherever that ends is the new target."""
         mechanics, world = self._mechanics, self.world
+        mechanics.shifted_deg = 0.0, 0.0
         said_ra, said_dec = mechanics.said_deg(world.now_s())
         turn_ra, turn_dec = shortest_turn_deg(said_ra, ra_deg), dec_deg - said_dec
         beyond_meridian = world.hour_angle_deg(world.now_s(), ra_deg - mechanics.sync_offset_deg[0]) > 0
@@ -169,6 +194,7 @@ class SimulatedMount:
             arrived = not await self._wait(duration_s)
         finally:
             mechanics.end_slew(world.now_s(), arrived)
+            mechanics.arrived_s = world.now_s()
             if arrived:
                 mechanics.set_side(beyond_meridian)
         if await self._wait(self._spec.settle_s) or not arrived:

@@ -19,7 +19,7 @@ from acquisition import epoch
 from acquisition.device_thread import DeviceThread
 from acquisition.devices import DeviceContext, DeviceUrl, Driver, Listing, emulated
 from acquisition.errors import ConfigError, DeviceBusy, DeviceError, DeviceGone, DeviceTimeout, Unsupported
-from acquisition.mount import Direction, Mount, MountInfo, MountState, check_coordinates, check_pulse
+from acquisition.mount import Direction, Mount, MountInfo, MountState, check_coordinates, check_offset, check_pulse
 
 from .dialects import DIALECTS, SIDEREAL_ARCSEC_PER_S, Answer, Dialect, Status
 from .line import Line
@@ -149,6 +149,11 @@ class SerialMount:
         self._check_free()
         ra_deg, dec_deg = self._spoken(ra_deg, dec_deg)
         await self._drive(lambda ask: self._dialect.slew(ask, ra_deg, dec_deg), f"slew to {ra_deg:.3f} {dec_deg:.3f}")
+
+    async def offset(self, dra_deg: float, ddec_deg: float) -> None:
+        check_offset(dra_deg, ddec_deg)
+        _ = self.info
+        raise Unsupported(f"{self._name}: its protocol knows no offsets of the pointing; guide by pulses")
 
     async def sync(self, ra_deg: float, dec_deg: float) -> None:
         check_coordinates(ra_deg, dec_deg)

@@ -13,7 +13,7 @@ from typing import NoReturn, Self
 
 from acquisition.devices import DeviceContext, DeviceUrl, Driver
 from acquisition.errors import DeviceBusy, DeviceError, DeviceGone, DeviceNotFound, Unsupported
-from acquisition.mount import Direction, Mount, MountInfo, MountState, check_pulse
+from acquisition.mount import Direction, Mount, MountInfo, MountState, check_offset, check_pulse
 
 from .port import GuidePort, ports
 
@@ -89,6 +89,10 @@ class St4Mount:
 
     async def slew(self, ra_deg: float, dec_deg: float) -> None:
         self._cannot("slew")
+
+    async def offset(self, dra_deg: float, ddec_deg: float) -> None:
+        check_offset(dra_deg, ddec_deg)
+        self._cannot("offset its pointing")
 
     async def sync(self, ra_deg: float, dec_deg: float) -> None:
         self._cannot("be synchronised")

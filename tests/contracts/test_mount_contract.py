@@ -228,6 +228,37 @@ def test_coordinates_off_the_sky_are_refused(on_mount: Callable[[Body], None], r
     on_mount(body)
 
 
+@pytest.mark.parametrize(("dra_deg", "ddec_deg"), [(math.nan, 0.0), (0.0, math.inf), (0.8, 0.8)])
+def test_impossible_offset_is_refused(on_mount: Callable[[Body], None], dra_deg: float, ddec_deg: float) -> None:
+    async def body(mount: Mount) -> None:
+        with pytest.raises(ValueError, match="allowed"):
+            await mount.offset(dra_deg, ddec_deg)
+
+    on_mount(body)
+
+
+def test_offset_shifts_the_pointing_but_not_what_is_said(on_mount: Callable[[Body], None]) -> None:
+    async def body(mount: Mount) -> None:
+        if not mount.info.can_offset:
+            with pytest.raises(Unsupported):
+                await mount.offset(0.001, 0.001)
+            return
+        before = await mount.state()
+        assert before.dec_deg is not None
+        await mount.offset(0.01, -0.02)
+        after = await mount.state()
+        assert not after.slewing
+        assert after.ra_deg == pytest.approx(before.ra_deg, abs=1e-4)
+        assert after.dec_deg == pytest.approx(before.dec_deg, abs=1e-4)
+        await mount.pulse_guide(Direction.NORTH, PULSE_S)
+        if mount.info.can_park:
+            await mount.park()
+            with pytest.raises(DeviceBusy):
+                await mount.offset(0.01, 0.0)
+
+    on_mount(body)
+
+
 def test_parked_mount_does_not_move(on_mount: Callable[[Body], None]) -> None:
     async def body(mount: Mount) -> None:
         if not mount.info.can_park:

@@ -11,6 +11,7 @@ from .guidestaroffsets import GuideStarOffsets
 from .pixeloffset import PixelOffset
 from .projectedoffsets import ProjectedOffsets
 from .radecfrompixels import RaDecFromPixels
+from .targetoffsets import TargetOffsets
 
 __all__ = [
     "ApertureOffsets",
@@ -25,4 +26,5 @@ __all__ = [
     "PixelOffset",
     "ProjectedOffsets",
     "RaDecFromPixels",
+    "TargetOffsets",
 ]

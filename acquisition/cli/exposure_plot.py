@@ -53,16 +53,19 @@ def plot_trial(frames: Sequence[Frame], trial: Trial, limits: Limits, said: Sequ
     if dark:
         levels.plot(dark, [0.02] * len(dark), "|", color="0.5", ms=8, label="no light")
     levels.set_yscale("log")
+    levels.set_ylim(bottom=0.013)
     levels.set_ylabel("level over target")
-    levels.legend(loc="upper right", frameon=False, ncols=4)
+    levels.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, ncols=4)
 
+    dots = {"color": _EXPOSURE, "ms": 2}
     for frame in frames:
         begins, ends = frame.t_s / 60, (frame.t_s + frame.measured.exposure_s) / 60
         exposures.plot([begins, ends], [frame.measured.exposure_s] * 2, color=_EXPOSURE, lw=2, solid_capstyle="butt")
+    exposures.plot([frame.t_s / 60 for frame in frames], [frame.measured.exposure_s for frame in frames], ".", **dots)
     probes = [(b.t_s / 60, b.measured.exposure_s) for a, b in pairwise(frames) if a.decision.probing]
     if probes:
         exposures.plot(*zip(*probes, strict=True), "^", color=_CLIPPED, ms=5, label="probe")
-        exposures.legend(loc="upper left", frameon=False)
+        exposures.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
     exposures.axhline(limits.max_s, color="0.7", lw=0.8, ls="--")
     exposures.set_yscale("log")
     exposures.set_ylabel("exposure (s)")

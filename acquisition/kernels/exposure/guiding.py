@@ -28,7 +28,7 @@ from scipy.optimize import nnls
 from .law import Decision, Hold
 from .limits import Limits, check_number, permitted
 from .measurement import Measurement
-from .regulator import Regulated, unusable
+from .regulator import Regulated
 from .star import StarLaw, fixed_share
 
 _KEPT = 180
@@ -113,7 +113,7 @@ class GuidingLaw:
     def step(self, state: Guided, measured: Measurement) -> tuple[Guided, Decision]:
         star, most = StarLaw(full_well=self.full_well, limits=self.limits).step(state.star, measured)
         state = replace(state, star=star, since_change=state.since_change + 1)
-        if unusable(measured) is not None or not measured.stars or most.clipped:
+        if most.hold is not None or most.clipped:
             return replace(state, since_change=0), most
         if measured.moved_px is not None and math.isfinite(sum(measured.moved_px)) and measured.error_px >= 0:
             frame = (measured.middle_s, measured.exposure_s, *measured.moved_px, measured.error_px**2)
@@ -125,7 +125,7 @@ class GuidingLaw:
             motion = motion_of(state.frames)
             state = replace(state, motion=motion, since_change=0)
             best_s, level = self._best(motion, measured, state.star.pause_s)
-        wanted_s = min(best_s, most.exposure_s) if most.hold is None and most.level > 1 else best_s
+        wanted_s = min(best_s, most.exposure_s) if most.level > 1 else best_s
         exposure_s, bound = permitted(self.limits, wanted_s, measured.exposure_s, False)
         if exposure_s != measured.exposure_s:
             state = replace(state, since_change=0)

@@ -18,12 +18,12 @@ _WALKS = (
     (1e-7, 1e-9, 5e-3),
     (1e-4, 3e-4, 3e-2),
 )
-_NOISE_SHAPE, _FIRST_NOISE = 2.0, 0.05
+_NOISE_SHAPE, _FIRST_NOISE = 2.0, 0.02
 _LEAST_NOISE = 0.003
 _NOISE_MEMORY = 60.0  # frames
 _SCORE_MEMORY = 12.0
-_SURPRISE = 5.0  # standard deviations of the most tolerant filter ...
-_LEAST_SURPRISE = 0.35  # ... and so much of the logarithm, at least
+_SURPRISE = 4.0  # standard deviations of the most tolerant filter ...
+_LEAST_SURPRISE = 0.1  # ... and so much of the logarithm, at least
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # astropy takes half a second to import, and the camera path 
 
     from .filenames import FilenameFormatter
     from .fits import FitsParts
+    from .levels import Stretch
 
 T = TypeVar("T")
 
@@ -241,26 +242,39 @@ class Image:
         gray = r * red + g * green + b * blue
         return new.derive(data=gray.astype(np.float32))
 
-    def to_jpeg(self, vmin: float | None = None, vmax: float | None = None) -> bytes:
+    def to_jpeg(self, vmin: float | None = None, vmax: float | None = None, stretch: Stretch = "linear") -> bytes:
         """A JPEG, row 0 at the bottom; in colour if `is_color`.
 
         Parameters
         ----------
         vmin, vmax : float, optional
-            Pixel values that become black and white; by default the 5 % and 95 % order statistics.
+            Pixel values that become black and white; each has a default of its own, see `stretch`.
+        stretch : {'linear', 'asinh', 'zscale'}
+            ``linear`` goes from the 5 % to the 95 % order statistic, ``asinh`` shows faint and bright stars alike,
+            ``zscale`` takes IRAF's limits; see `acquisition.images.levels.to_8_bit`.
 
         Raises
         ------
         ValueError
-            If there is no data, or it is neither [y, x] nor colour.
+            If there is no data, it is neither [y, x] nor colour, or too large for a JPEG (65500 px along a side).
         """
-        from .jpeg import to_jpeg
+        from .picture import to_picture
 
+        return to_picture(self._shown(), "jpeg", vmin, vmax, stretch)
+
+    def to_png(self, vmin: float | None = None, vmax: float | None = None, stretch: Stretch = "linear") -> bytes:
+        """A PNG of eight bits; otherwise like `to_jpeg`, but without its losses."""
+        from .picture import to_picture
+
+        return to_picture(self._shown(), "png", vmin, vmax, stretch)
+
+    def _shown(self) -> NDArray[Any]:
+        """The pixels, if they are a picture."""
         if self._data is None:
             raise ValueError("image has no data")
         if self._data.ndim == 3 and not self.is_color:
-            raise ValueError(f"data of shape {self._data.shape} is a cube; a JPEG needs [y, x] or colour [3, y, x]")
-        return to_jpeg(self._data, vmin, vmax)
+            raise ValueError(f"data of shape {self._data.shape} is a cube; a picture needs [y, x] or colour [3, y, x]")
+        return self._data
 
     @classmethod
     def from_ccddata(cls, ccd: CCDData) -> Self:

@@ -12,7 +12,7 @@ import numpy as np
 
 from acquisition.errors import ImageError
 from acquisition.images import Image
-from acquisition.images.jpeg import to_8_bit
+from acquisition.images.levels import to_8_bit
 from acquisition.images.processors.demands import picture
 
 _OF_SUFFIX = {"JPG": "JPEG", "TIF": "TIFF"}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from acquisition.images import Image, ImageProcessor
-from acquisition.images.jpeg import to_8_bit
+from acquisition.images.levels import to_8_bit
 from acquisition.images.processors.demands import picture
 
 

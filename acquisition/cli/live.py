@@ -20,6 +20,7 @@ from rich.text import Text
 from acquisition.cli.durations import format_duration
 from acquisition.cli.graph import braille_graph
 from acquisition.guiding.events import (
+    Alarm,
     AxisStep,
     Calibrated,
     CalibrationStep,
@@ -235,6 +236,8 @@ def describe(event: Event) -> str | None:
             return f"dither by {ra_px:+.1f}, {dec_px:+.1f} px"
         case Settling(done=done, reason=reason):
             return None if done is None else "settled" if done else f"not settled: {reason}"
+        case Alarm(text=text):
+            return f"ALARM: {text}"
         case Notice(text=text):
             return text
         case _:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from acquisition.guiding.events import Event, Listener, Notice, State, StateChanged
+from acquisition.guiding.events import Alarm, AlarmKind, Event, Listener, Notice, State, StateChanged
 
 
 class Announcer:
@@ -26,11 +26,15 @@ class Announcer:
     def tell(self, event: Event) -> None:
         self._listen(event)
 
-    def change(self, state: State, reason: str) -> None:
-        """Go to a state; nothing is told when it is the same."""
-        if state is not self.state:
+    def change(self, state: State, reason: str, anew: bool = False) -> None:
+        """Go to a state; nothing is told when it is the same, unless `anew`: for another reason now."""
+        if state is not self.state or anew:
             self.state = state
             self._listen(StateChanged(asyncio.get_running_loop().time(), state, reason))
+
+    def alarm(self, kind: AlarmKind, text: str) -> None:
+        """Tell that something is wrong, and how to mend it."""
+        self._listen(Alarm(asyncio.get_running_loop().time(), kind, text))
 
     def notice(self, text: str) -> None:
         """Tell a user something in a sentence."""

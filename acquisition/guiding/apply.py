@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from acquisition.errors import DeviceTimeout
-from acquisition.geometry import MountAxis, MountResponse
+from acquisition.geometry import MountAxis
 from acquisition.mount import Direction, Mount
 
 Mode: TypeAlias = Literal["auto", "off", "north", "south", "east", "west"]
@@ -30,14 +30,24 @@ class AxisLimits:
         Longest pulse, s.
     mode : str
         ``auto``, ``off``, or the one direction that is allowed.
+    min_pulse_s : float
+        Shorter ones are not sent, s; nor are those that the mount says do nothing.
+    max_net_pulse_s : float
+        Pulses of one direction less those of the other may add up to so much, s: the axis' total excursion.
     """
 
     max_pulse_s: float = 2.5
     mode: Mode = "auto"
+    min_pulse_s: float = 0.0
+    max_net_pulse_s: float = 600.0
 
     def __post_init__(self) -> None:
         if not 0 < self.max_pulse_s <= 10:
             raise ValueError(f"max_pulse_s is {self.max_pulse_s}; allowed: above 0, to 10 s")
+        if not 0 <= self.min_pulse_s <= self.max_pulse_s:
+            raise ValueError(f"min_pulse_s is {self.min_pulse_s}; allowed: 0 to max_pulse_s, {self.max_pulse_s:g} s")
+        if not self.max_net_pulse_s > 0:
+            raise ValueError(f"max_net_pulse_s is {self.max_net_pulse_s}; allowed: above 0 s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,9 @@ class Pulse:
     duration_s: float
     sent_px: float
     limited: bool
+
+
+NO_PULSE = Pulse(None, 0.0, 0.0, False)
 
 
 def plan_pulse(
@@ -66,28 +79,17 @@ def plan_pulse(
     min_pulse_s : float
         The mount's.
     """
-    none = Pulse(None, 0.0, 0.0, False)
     if not math.isfinite(correction_px) or correction_px == 0:
-        return none
+        return NO_PULSE
     direction = positive if correction_px > 0 else positive.opposite
     if limits.mode not in ("auto", direction.name.lower()):
-        return none
+        return NO_PULSE
     wanted_s = round(abs(correction_px) / axis.rate_px_per_s, 3)
     duration_s = min(wanted_s, limits.max_pulse_s)
-    if duration_s < max(min_pulse_s, 0.001):
-        return none
+    if duration_s < max(min_pulse_s, limits.min_pulse_s, 0.001):
+        return NO_PULSE
     return Pulse(
         direction, duration_s, math.copysign(duration_s * axis.rate_px_per_s, correction_px), wanted_s > duration_s
-    )
-
-
-def plan_pulses(
-    ra_px: float, dec_px: float, response: MountResponse, ra: AxisLimits, dec: AxisLimits, min_pulse_s: float
-) -> tuple[Pulse, Pulse]:
-    """The RA and Dec pulses that make a correction."""
-    return (
-        plan_pulse(ra_px, response.ra, ra, Direction.WEST, min_pulse_s),
-        plan_pulse(dec_px, response.dec, dec, Direction.SOUTH, min_pulse_s),
     )
 
 

@@ -29,16 +29,21 @@ class Axis:
 
     def __init__(self, law: Law[Any], scale_arcsec: float, executor: Executor | None) -> None:
         self._law = LawRunner(law, executor)
+        self._last_px = 0.0  # what was sent for the last correction
         self._unit_per_px = scale_arcsec if law.unit == "arcsec" else 1.0
 
     def measured(
         self, t_s: float, px: float, err_px: float | None, snr: float | None, exposure_s: float, now_s: float
     ) -> float:
         k = self._unit_per_px
-        return self._step(Measured(t_s, px * k, None if err_px is None else err_px * k, snr, exposure_s, now_s))
+        self._last_px = self._step(
+            Measured(t_s, px * k, None if err_px is None else err_px * k, snr, exposure_s, now_s)
+        )
+        return self._last_px
 
     def lost(self, t_s: float, exposure_s: float) -> float:
-        return self._step(Lost(t_s, exposure_s, t_s))
+        self._last_px = self._step(Lost(t_s, exposure_s, t_s))
+        return self._last_px
 
     def resumed(self) -> None:
         self._step(Resumed())
@@ -50,7 +55,14 @@ class Axis:
         self._step(Settled())
 
     def sent(self, px: float) -> None:
-        self._step(Sent(px * self._unit_per_px))
+        """What was really sent for the last correction."""
+        if px != self._last_px:
+            self._last_px = px
+            self._step(Sent(px * self._unit_per_px))
+
+    def also_sent(self, px: float) -> None:
+        """What was sent beside the last correction."""
+        self.sent(self._last_px + px)
 
     def _step(self, given: Input) -> float:
         return float(self._law.step(given)) / self._unit_per_px  # plain: NumPy's scalars do not go into JSON

@@ -167,6 +167,24 @@ class Notice:
     text: str
 
 
+class AlarmKind(enum.Enum):
+    """What is wrong."""
+
+    CALIBRATION_ANGLE = "calibration-angle"
+    RUNAWAY = "runaway"  # corrections make it worse; the axis is stopped
+    EXCURSION = "excursion"  # pulses one way add up to more than is allowed
+    PULSES_TOO_SHORT = "pulses-too-short"  # the longest allowed is not enough
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something is wrong that a user should mend; the text ends with how."""
+
+    t_s: float
+    kind: AlarmKind
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class GuidingEnded:
     t_s: float
@@ -187,6 +205,7 @@ Event: TypeAlias = (
     | DitherBegan
     | Settling
     | Notice
+    | Alarm
     | GuidingEnded
 )
 

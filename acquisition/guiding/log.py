@@ -12,6 +12,7 @@ from acquisition.camera import CameraInfo, CameraSettings
 from acquisition.geometry import MountAxis, MountResponse
 from acquisition.guidelog import CalibrationRow, DropRow, GuideLogWriter, GuideRow
 from acquisition.guiding.events import (
+    Alarm,
     AxisStep,
     Calibrated,
     CalibrationBegan,
@@ -90,6 +91,8 @@ class GuideLog:
             case Settling(done=done):
                 word = "started" if done is None else "complete" if done else "failed"
                 self._writer.info(f"SETTLING STATE CHANGE, Settling {word}")
+            case Alarm(kind=kind, text=text):
+                self._writer.info(f"ALARM {kind.value}, {text}")
             case Notice(text=text):
                 self._writer.info(text)
             case GuidingEnded(utc=utc, guided_s=guided_s):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from acquisition.camera import Camera, CameraSettings, FrameTruth
@@ -54,6 +54,7 @@ class FrameSource:
         self._frames = ReopeningCamera(camera, notice)
         self._chain = chain
         self._not_before_s = -math.inf
+        self._asked_s = camera.settings.exposure_s
 
     @property
     def settings(self) -> CameraSettings:
@@ -70,16 +71,25 @@ class FrameSource:
             await asyncio.sleep(wait_s)
         self._not_before_s = asyncio.get_running_loop().time()
 
-    async def measure(self) -> Measurement | str:
-        """The next frame, measured, or why it was not."""
+    async def measure(self, exposure_s: float | None = None) -> Measurement | str:
+        """The next frame, measured, or why it was not.
+
+        Parameters
+        ----------
+        exposure_s : float, optional
+            From this frame on, if given; what the camera makes of it is in `settings`.
+        """
         try:
+            if exposure_s is not None and exposure_s != self._asked_s:
+                await self._frames.configure(replace(self.settings, exposure_s=exposure_s))
+                self._asked_s = exposure_s
             image = await self._frames.expose()
         except DeviceError as error:
             return str(error)
         start_s = image.facts.start_loop_s
-        exposure_s = image.facts.exposure_s or 0.0
+        took_s = image.facts.exposure_s or 0.0
         if start_s is None:
-            start_s = asyncio.get_running_loop().time() - exposure_s
+            start_s = asyncio.get_running_loop().time() - took_s
         if start_s < self._not_before_s:
             return f"stale frame: it began {self._not_before_s - start_s:.3f} s before the last pulse ended"
         try:
@@ -92,7 +102,7 @@ class FrameSource:
         stars = image.get_meta_safe(GuideStars) or GuideStars()
         utc = image.facts.start_utc or utc_now()
         return Measurement(
-            start_s + exposure_s / 2, utc + timedelta(seconds=exposure_s / 2), exposure_s,
+            start_s + took_s / 2, utc + timedelta(seconds=took_s / 2), took_s,
             offsets.dx, offsets.dy, offsets.dx_err, offsets.dy_err,
             tuple(stars.stars), image, self._camera.truth(image),
         )  # fmt: skip

@@ -31,3 +31,4 @@ class GuiderSettings:
     focal_length_mm: float | None = None  # for the scale, where frames do not state it
     pulses_know_pier: bool = True  # a North pulse moves north on either side of the pier
     after_pulse_s: float = 0.0  # wait before the next exposure
+    lost_limit_s: float | None = None  # end when no star was measured for so long; None: never

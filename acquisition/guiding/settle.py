@@ -20,17 +20,23 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class SettleRule:
-    """In range means: the smoothed distance is at most `pixels`; it must stay so for `time_s`, before `timeout_s`."""
+    """In range means: the smoothed distance is at most `pixels`; it must stay so for `time_s`, before `timeout_s`.
+
+    `exposure_s`: exposures while settling, where they are shorter than usual; None: as usual.
+    """
 
     pixels: float = 1.5
     time_s: float = 6.0
     timeout_s: float = 60.0
+    exposure_s: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("pixels", "time_s", "timeout_s"):
             value = getattr(self, name)
             if not 0 < value < math.inf:
                 raise ValueError(f"settle: {name} is {value}; allowed: above 0")
+        if self.exposure_s is not None and not 0 < self.exposure_s < math.inf:
+            raise ValueError(f"settle: exposure_s is {self.exposure_s}; allowed: above 0")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ import numpy as np
 
 from acquisition.geometry import MountResponse, cd_scale_arcsec, pixel_scale_arcsec
 from acquisition.guiding.announcer import Announcer
-from acquisition.guiding.apply import Pulse, plan_pulses
+from acquisition.guiding.apply import NO_PULSE, Pulse
 from acquisition.guiding.axis import Axis, scale_by_guide_rate
-from acquisition.guiding.dither import random_dither
+from acquisition.guiding.dither import Dithers
 from acquisition.guiding.events import (
     AxisStep,
     DitherBegan,
@@ -29,8 +29,10 @@ from acquisition.guiding.events import (
 from acquisition.guiding.lock import Lock
 from acquisition.guiding.measure import FrameSource, Measurement
 from acquisition.guiding.orders import Orders
+from acquisition.guiding.pulses import Pulses
 from acquisition.guiding.settings import GuiderSettings
 from acquisition.guiding.settle import Outcome, SettleState, settle_step
+from acquisition.guiding.vigilance import Vigilance
 from acquisition.guiding.watched_mount import WatchedMount, same_pointing
 from acquisition.images import Image
 from acquisition.mount import MountState
@@ -39,7 +41,6 @@ from acquisition.virtual_time import VirtualTimeLoop, utc_now
 _LOOK_EVERY_S = 10.0  # at what the mount says of itself
 _JUMP_PX = 5.0
 _SLEW_POLL_S = 1.0
-_NO_PULSE = Pulse(None, 0.0, 0.0, False)
 
 
 class Stretch:
@@ -71,7 +72,7 @@ class Stretch:
         self._settings = settings
         self._orders = orders
         self._announcer = announcer
-        self._random = random
+        self._dithers = Dithers(settings.dither.pattern, random)
         self._response = response
         self._pointing = pointing
         self._scale = _scale_arcsec(first.image, settings.focal_length_mm)
@@ -81,6 +82,12 @@ class Stretch:
             Axis(law, self._law_scale, self._executor) for law in (settings.ra_law, settings.dec_law)
         )
         self._lock = Lock.on(first)
+        self._pulses = Pulses(mount, response, settings.ra_limits, settings.dec_limits, announcer)
+        self._vigilance = Vigilance(announcer)
+        self._wobble_px = 0.0  # how far RA is off on purpose
+        self._exposure_s = frames.settings.exposure_s
+        self._bridged: bool | None = None  # whether the laws guide by what they expect; None: stars are measured
+        self._seen_s = _now()
         self._settling: SettleState | None = None
         self._frame = 0
 
@@ -106,10 +113,10 @@ class Stretch:
                 if self._orders.dither is None and _now() >= next_dither_s:
                     self._orders.dither = settings.dither.amount_px, settings.dither.ra_only
                 if self._orders.dither and self._settling is None and self._announcer.state is State.GUIDING:
-                    self._begin_dither(*self._orders.dither)
+                    await self._dither(*self._orders.dither)
                     self._orders.dither = None
                     next_dither_s = _now() + every_s
-                found = await self._frames.measure()
+                found = await self._frames.measure(self._next_exposure_s())
                 if _now() >= look_s or _suspicious(found, lock, distance):
                     look_s = _now() + _LOOK_EVERY_S
                     if await self._repointed():
@@ -128,21 +135,25 @@ class Stretch:
         ra, dec, lock = self._ra, self._dec, self._lock
         dx, dy = lock.displacement(found)
         ra_px, dec_px = self._response.to_axes(dx, dy)
+        self._seen_s, self._bridged = found.t_s, None
+        self._vigilance.measured(found.t_s, (ra_px + lock.ra_px, dec_px + lock.dec_px), (ra_px, dec_px))
         if self._orders.pause:
             self._announcer.change(State.PAUSED, "paused")
-            pulses, wanted = (_NO_PULSE, _NO_PULSE), (0.0, 0.0)
+            pulses, wanted = (NO_PULSE, NO_PULSE), (0.0, 0.0)
         else:
             if self._announcer.state is State.PAUSED:
                 ra.resumed()
                 dec.resumed()
+                self._vigilance.resumed()
             self._announcer.change(State.GUIDING, "stars measured")
             ra_err, dec_err = _axis_errors(found, self._response)
             snr = max((star.snr for star in found.stars if star.used), default=None)
             wanted = (
-                ra.measured(found.t_s, ra_px, ra_err, snr, found.exposure_s, _now()),
+                ra.measured(found.t_s, ra_px - self._wobble_px, ra_err, snr, found.exposure_s, _now()),
                 dec.measured(found.t_s, dec_px, dec_err, snr, found.exposure_s, _now()),
             )
             pulses = await self._correct(wanted)
+            await self._wobble()
         self._announcer.tell(
             Step(
                 found.t_s, found.utc, self._frame, found.exposure_s, dx, dy, found.dx_err, found.dy_err,
@@ -154,28 +165,54 @@ class Stretch:
 
     async def _lost(self, reason: str) -> None:
         """A frame without a measurement: the laws may go on by what they expect."""
-        now = _now()
+        now, limit_s = _now(), self._settings.lost_limit_s
         self._announcer.tell(Dropped(now, self._frame, reason))
+        self._vigilance.lost()
+        if limit_s is not None and now - self._seen_s > limit_s:
+            self._orders.stop = f"no star for {now - self._seen_s:.0f} s, {limit_s:g} s are allowed: {reason}"
         if self._orders.pause:
             return
-        self._announcer.change(State.LOST_LOCK, reason)
         exposure_s = self._frames.settings.exposure_s
-        await self._correct((self._ra.lost(now, exposure_s), self._dec.lost(now, exposure_s)))
+        wanted = self._ra.lost(now, exposure_s), self._dec.lost(now, exposure_s)
+        bridged = any(wanted) and self._settings.corrections
+        if bridged is not self._bridged:
+            self._bridged = bridged
+            how = "guided by prediction" if bridged else "no corrections until a star is back"
+            self._announcer.change(State.LOST_LOCK, f"{reason}; {how}", anew=True)
+        await self._correct(wanted)
 
     async def _correct(self, wanted: tuple[float, float]) -> tuple[Pulse, Pulse]:
         """Send what the laws want, as far as limits and the mount allow, and tell the laws what that was."""
-        settings, pulses = self._settings, (_NO_PULSE, _NO_PULSE)
-        if settings.corrections:
-            limits = settings.ra_limits, settings.dec_limits
-            pulses = plan_pulses(*wanted, self._response, *limits, self._mount.info.min_pulse_s)
-            if any(pulse.direction for pulse in pulses):
-                if not await self._mount.try_pulse(*pulses):
-                    pulses = _NO_PULSE, _NO_PULSE
-                await self._frames.moved(settings.after_pulse_s)
-        for axis, want, pulse in zip((self._ra, self._dec), wanted, pulses, strict=True):
-            if pulse.sent_px != want:
-                axis.sent(pulse.sent_px)
+        pulses = await self._send(wanted)
+        self._ra.sent(pulses[0].sent_px)
+        self._dec.sent(pulses[1].sent_px)
         return pulses
+
+    async def _send(self, wanted: tuple[float, float]) -> tuple[Pulse, Pulse]:
+        if not self._settings.corrections:
+            return NO_PULSE, NO_PULSE
+        ra_held, dec_held = self._vigilance.held
+        allowed = 0.0 if ra_held else wanted[0], 0.0 if dec_held else wanted[1]
+        pulses = await self._pulses.send(allowed, both_ways=self._settling is not None)
+        self._vigilance.sent(pulses[0].sent_px, pulses[1].sent_px)
+        if self._mount.down or any(pulse.direction for pulse in pulses):
+            await self._frames.moved(self._settings.after_pulse_s)
+        return pulses
+
+    async def _wobble(self) -> None:
+        """Put RA where the watch over the calibration's angle wants it; the law need not know."""
+        wanted = self._vigilance.wobble_px if self._settling is None and self._settings.corrections else 0.0
+        if wanted != self._wobble_px:
+            ra, _ = await self._send((self._wobble_px - wanted, 0.0))
+            self._wobble_px -= ra.sent_px
+            if ra.direction is None:
+                self._wobble_px = 0.0  # the law brings it back
+
+    def _next_exposure_s(self) -> float:
+        settling_s = self._settings.settle.exposure_s
+        if self._settling is None or settling_s is None:
+            return self._exposure_s
+        return min(settling_s, self._exposure_s)
 
     async def _repointed(self) -> bool:
         """Whether the telescope was pointed elsewhere or changed sides; waits until it has arrived."""
@@ -189,15 +226,20 @@ class Stretch:
             now = await self._mount.state()
         return True
 
-    def _begin_dither(self, amount_px: float, ra_only: bool) -> None:
-        ra_px, dec_px = random_dither(self._random, amount_px, ra_only)
+    async def _dither(self, amount_px: float, ra_only: bool) -> None:
+        """Move the lock, and unless the rule says otherwise the telescope, too."""
         lock = self._lock
+        ra_px, dec_px = self._dithers.next(amount_px, ra_only or self._settings.dec_limits.mode == "off")
         lock.move(ra_px, dec_px, self._response)
         self._ra.dithered(ra_px)
         self._dec.dithered(dec_px)
         self._announcer.tell(DitherBegan(_now(), ra_px, dec_px, lock.x + lock.dx, lock.y + lock.dy))
         self._announcer.tell(Settling(_now(), None))
         self._settling = SettleState(_now())
+        if self._settings.dither.recentre:
+            pulses = await self._send((-ra_px, -dec_px))
+            self._ra.also_sent(pulses[0].sent_px)
+            self._dec.also_sent(pulses[1].sent_px)
 
     def _settle(self, distance: float | None) -> None:
         if self._settling is None:

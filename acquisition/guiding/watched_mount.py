@@ -42,6 +42,11 @@ class WatchedMount:
     def info(self) -> MountInfo:
         return self._mount.info
 
+    @property
+    def down(self) -> bool:
+        """Whether it refused the last pulse."""
+        return self._down
+
     async def pulse(self, *pulses: Pulse) -> None:
         """Send pulses; raises `DeviceError` when the mount fails."""
         await send(self._mount, *pulses)

@@ -152,10 +152,9 @@ def test_a_dither_moves_the_lock_and_settles():
     dithers, settlings = run.of(DitherBegan), run.of(Settling)
     assert len(dithers) >= 3
     assert [event.done for event in settlings if event.done is not None].count(True) >= 3
-    first = dithers[0]
-    after = next(step for step in run.of(Step) if step.t_s > first.t_s)
-    assert after.ra.displacement_px == pytest.approx(-first.ra_px, abs=1.0)
-    assert after.dec.displacement_px == pytest.approx(-first.dec_px, abs=1.0)
+    for dither in dithers:  # the telescope is sent there at once
+        after = next(step for step in run.of(Step) if step.t_s > dither.t_s)
+        assert abs(after.ra.displacement_px) < 0.3 * abs(dither.ra_px) + 0.5
     assert run.statistics.true_rms_arcsec.total < 2.5, "counted against the lock that moves, settling left out"
 
 

@@ -59,9 +59,10 @@ def command(
 ) -> None:  # fmt: skip
     """Answer another program's frames: for each FITS file that appears in DIR, the next exposure time, s.
 
-    A line a frame goes to standard output: the exposure time and no more; the whole report goes to standard error. DIR
-    may be -: then the files' names come on standard input, a line each, and each one is answered. Of what is in a
-    folder in the beginning, only the newest file is.
+    A line a frame goes to standard output: the exposure time and no more, or nan where a file cannot be read or does
+    not say how long it was exposed. The whole report goes to standard error. DIR may be -: then the files' names come
+    on standard input, a line each, and each one is answered. Of what is in a folder in the beginning, only the newest
+    file is.
 
     The command of --then is run without a shell, when the next exposure differs from that of the frame.
 
@@ -96,7 +97,9 @@ async def _watch(source: Source, law: FileLaw, order: Command | None, n_frames: 
             if arrival is None:
                 return
             report = await law.answer(arrival)
-            if report is not None:
+            if report is None:
+                click.echo("nan")
+            else:
                 await _tell(report, arrival.path, order)
     except asyncio.CancelledError:
         click.echo(f"stopped: {law.answered} frames answered, {law.unreadable} not readable", err=True)
@@ -108,11 +111,10 @@ async def _watch(source: Source, law: FileLaw, order: Command | None, n_frames: 
 async def _tell(report: FrameReport, path: Path, order: Command | None) -> None:
     values = report.values()
     click.echo(f"{report.line()} file={path.name}", err=True)
-    if values["next_exposure_s"] is None:
-        return
-    exptime = f"{values['next_exposure_s']:.6g}"
+    next_s = values["next_exposure_s"]
+    exptime = "nan" if next_s is None else f"{next_s:.6g}"
     click.echo(exptime)
-    if order is not None and report.decision.changes(report.measured):
+    if order is not None and next_s is not None and report.decision.changes(report.measured):
         gain = "" if values["next_gain"] is None else f"{values['next_gain']:.6g}"
         await order.run({"exptime": exptime, "gain": gain, "file": str(path)})
 

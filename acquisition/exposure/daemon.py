@@ -84,8 +84,15 @@ class ExposureDaemon:
 
     def noted(self, **changes: Any) -> None:
         """Change the status and tell it."""
-        self.status = replace(self.status, utc=utc_now(), **changes)
+        saver = self._saver
+        if saver is not None:
+            changes |= {"saved": saver.saved, "not_saved": saver.dropped, "disk": saver.trouble}
+        self.status = replace(self.status, utc=utc_now(), reopened=self._camera.reopened, **changes)
         self._tell(self.status)
+
+    def ended(self) -> None:
+        """There will be no more frames."""
+        self.noted(state="stopped")
 
     def at_work(self) -> bool:
         """Whether the frame under way is not overdue."""
@@ -109,7 +116,7 @@ class ExposureDaemon:
             image = await self._camera.expose()
         except DeviceError as error:
             log.debug("no frame: %s", error)
-            self.noted(state="no camera", failures=self.status.failures + 1, reopened=self._camera.reopened)
+            self.noted(state="no camera", failures=self.status.failures + 1)
             return None
         if self._saver is not None:
             image = await self._saver(image)
@@ -134,17 +141,13 @@ class ExposureDaemon:
             self._wanted = replace(self._wanted, exposure_s=exposure_s, gain=gain)
 
     def _count(self, report: FrameReport) -> None:
-        status, saver = self.status, self._saver
+        status = self.status
         self.noted(
             state="exposing",
             frames=report.number,
             clipped=status.clipped + report.decision.clipped,
             held=status.held + (report.decision.hold is not None),
             on_target=status.on_target + report.on_target,
-            reopened=self._camera.reopened,
-            saved=0 if saver is None else saver.saved,
-            not_saved=0 if saver is None else saver.dropped,
-            disk=None if saver is None else saver.trouble,
             last=report,
         )
 

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 _READING_S = 10.0
 _MOST_FAILURES = 3
-"""Of a camera, running, after which a run of a given number of frames gives up."""
+"""Of a camera, running, after which somebody who wants one answer gets none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +105,20 @@ class ExposureService:
         ConfigError, OSError
             If the socket or the folder for frames cannot be made.
         DeviceError
-            With an end in sight: when the camera has failed several times running.
+            With `once`: when the camera has failed several times running.
         """
         table = self._wishes.table
-        endless = n_frames is None and not once
         async with contextlib.AsyncExitStack() as stack:
-            if self._saver is not None:
-                await stack.enter_async_context(self._saver)
             if table.socket is not None:
                 server = await stack.enter_async_context(StateSocket(table.socket))
                 self._listeners.append(lambda status: server.publish(status.values()))
             if table.metrics is not None:
                 self._listeners.append((await stack.enter_async_context(MetricsFile(table.metrics))).publish)
-            stack.callback(self._ended)
+            stack.callback(self._daemon.ended)
+            if self._saver is not None:
+                await stack.enter_async_context(self._saver)
             stack.push_async_callback(self._finish, asyncio.create_task(self._manager.keep_awake(self._daemon.at_work)))
+            stack.callback(self._manager.stopping)
             self._manager.ready(self._summary())
             self._daemon.noted()
             failures = 0
@@ -131,7 +131,7 @@ class ExposureService:
                         return
                     continue
                 failures += 1
-                if failures >= _MOST_FAILURES and not endless:
+                if once and failures >= _MOST_FAILURES:
                     raise DeviceError(f"{self._info.name}: {failures} failures running, {self.status.frames} frames")
 
     def reload(self) -> None:
@@ -202,10 +202,6 @@ class ExposureService:
 
     def _summary(self) -> str:
         return f"{self._info.name}, law {self.status.law}"
-
-    def _ended(self) -> None:
-        self._manager.stopping()
-        self._daemon.noted(state="stopped")
 
     async def _finish(self, keeping_awake: asyncio.Task[None]) -> None:
         tasks = [task for task in (keeping_awake, self._reloading) if task is not None]

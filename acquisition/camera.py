@@ -215,7 +215,10 @@ class Sensor(Protocol):
         """Stop everything and let the device go; harmless when it is not open."""
 
     def configure(self, settings: CameraSettings) -> CameraSettings:
-        """Apply, read back, and return what the hardware accepted (never None where the device knows a value)."""
+        """Apply, read back, and return what the hardware accepted (never None where the device knows a value).
+
+        Raises ValueError for what the device can make nothing sensible of, such as too small a region.
+        """
 
     def start(self) -> None:
         """Begin one exposure and return at once."""

@@ -77,6 +77,13 @@ class DeviceUrl:
             raise ConfigError(f"{key} is {self.query[key]!r} in {self.text!r}; allowed: {low:g} to {high:g}")
         return value
 
+    def truth(self, key: str) -> bool:
+        """Whether the option is switched on (``true``, ``1``); off when it is not there; `ConfigError` otherwise."""
+        value = self.query.get(key, "false").lower()
+        if value not in ("true", "1", "false", "0"):
+            raise ConfigError(f"{key} is {self.query[key]!r} in {self.text!r}; allowed: true, false")
+        return value in ("true", "1")
+
 
 @dataclass(slots=True)
 class DeviceContext:

@@ -271,7 +271,9 @@ class ThreadedCamera:
 
     async def _apply(self, settings: CameraSettings) -> Accepted:
         self._in_force = False  # half of them may be, if this fails: then all are put in force before the next frame
-        accepted = await self._thread.call(self._sensor.configure, settings, deadline_s=self._deadlines.configure_s)
+        accepted = await self._thread.call(self._configure, settings, deadline_s=self._deadlines.configure_s)
+        if isinstance(accepted, ValueError):
+            raise accepted
         self._settings = accepted
         self._in_force = True
         self._facts = _facts_of(self.info, accepted)
@@ -428,6 +430,12 @@ class ThreadedCamera:
     def _close(self) -> None:
         self._sensor.close()
         self._maybe_open = False
+
+    def _configure(self, settings: CameraSettings) -> CameraSettings | ValueError:
+        try:
+            return self._sensor.configure(settings)
+        except ValueError as impossible:  # for this device; in any other call it would be the driver's mistake
+            return impossible
 
     def _start(self, clock: Callable[[], float]) -> _Start:
         utc, loop_s = utc_now(), clock()

@@ -16,12 +16,12 @@ from acquisition.images import FrameFacts
 from acquisition.threaded_camera import Deadlines, ThreadedCamera
 from drivers.st4.port import GuidePort, register
 
-from .library import load
-from .sdk import URL_CONTROLS, Control, Sdk
+from .isolated import IsolatedZwoSensor
+from .sdk import URL_CONTROLS, Control, shared_sdk
 from .sensor import Wanted, ZwoSensor
 
 DEADLINES = Deadlines(open_s=20.0, stop_s=3.0, readout_s=5.0)
-OPTIONS = ("serial", "id", "index", "sdk_library", "emulate", "ramp")
+OPTIONS = ("serial", "id", "index", "sdk_library", "emulate", "ramp", "isolate")
 
 
 def _open(url: DeviceUrl, context: DeviceContext) -> Camera:
@@ -40,10 +40,17 @@ def _open(url: DeviceUrl, context: DeviceContext) -> Camera:
         speed=1.0 if emulation is None else url.number("speed", 1.0, 1e-3, 1e6),
     )
 
-    def load_sdk() -> Sdk:
-        return shared_sdk(url.query.get("sdk_library") if emulation is None else emulation.address)
-
-    sensor = ZwoSensor(load_sdk, wanted, FrameFacts() if emulation is None else emulation.facts)
+    library = url.query.get("sdk_library") if emulation is None else emulation.address
+    sensor: ZwoSensor | IsolatedZwoSensor
+    if url.truth("isolate"):
+        if emulation is not None:
+            raise ConfigError(
+                f"{url.text!r}: an emulated camera lives in this process, with its sky; leave out isolate or emulate"
+            )
+        sensor = IsolatedZwoSensor(library, wanted, DEADLINES)
+    else:
+        facts = FrameFacts() if emulation is None else emulation.facts
+        sensor = ZwoSensor(lambda: shared_sdk(library), wanted, facts)
     thread = DeviceThread(str(wanted))
     camera = ThreadedCamera(
         sensor,
@@ -55,15 +62,6 @@ def _open(url: DeviceUrl, context: DeviceContext) -> Camera:
     )
     register(context, GuidePort(str(wanted), camera, thread, sensor.guide_on, sensor.guide_off))
     return camera
-
-
-def shared_sdk(library: str | None) -> Sdk:
-    """The library's calls; one object for each library, as it knows which cameras are open."""
-    module = load(library)
-    return _sdks.setdefault(module.__name__, Sdk(module))
-
-
-_sdks: dict[str, Sdk] = {}
 
 
 def _controls(url: DeviceUrl) -> dict[Control, int]:
@@ -92,7 +90,7 @@ def _discover() -> Sequence[Listing]:
 
 
 DRIVER: Driver[Camera] = Driver(
-    summary="ZWO ASI cameras (?serial= ?id= ?index= ?sdk_library= ?emulate=1 ?bandwidth= ...)",
+    summary="ZWO ASI cameras (?serial= ?id= ?index= ?sdk_library= ?isolate=true ?emulate=1 ?bandwidth= ...)",
     example="zwo://ASI120MM%20Mini",
     open=_open,
     discover=_discover,

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from acquisition.errors import DeviceBusy, DeviceError, DeviceGone, DeviceTimeout, Unsupported
 
+from .library import load
+
 RAW8, RAW16 = 0, 2
 BAYER_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")  # in the SDK's order
 TEMPERATURE_UNIT_C = 0.1
@@ -229,6 +231,15 @@ class Sdk:
         """(address, bytes) of a frame's pixels as the library takes them."""
         kind = ctypes.POINTER(ctypes.c_ubyte)
         return ctypes.cast(frame.ctypes.data, kind), frame.nbytes
+
+
+def shared_sdk(library: str | None) -> Sdk:
+    """The library's calls; one object for each library, as it knows which cameras are open."""
+    module = load(library)
+    return _sdks.setdefault(module.__name__, Sdk(module))
+
+
+_sdks: dict[str, Sdk] = {}
 
 
 def _attached(info: Any) -> Attached:

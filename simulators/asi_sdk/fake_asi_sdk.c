@@ -834,6 +834,22 @@ EXPORT int fake_attach(const char *model, const char *serial, const char *flash_
     return leave(-1);
 }
 
+/* A program that only loads the library finds these cameras: their names in the environment, with ; between them. */
+__attribute__((constructor)) static void attach_from_environment(void) {
+    const char *names = getenv("STARLATCH_FAKE_ASI_CAMERAS");
+    char name[64], serial[8] = {0};
+    while (names && *names) {
+        size_t n = strcspn(names, ";");
+        if (n < sizeof name) {
+            memcpy(name, names, n);
+            name[n] = 0;
+            serial[7]++;
+            fake_attach(name, serial, "\0\0\0\0\0\0\0");
+        }
+        names += n + (names[n] == ';');
+    }
+}
+
 EXPORT const char *fake_model(int index) { return index >= 0 && index < N_MODELS ? MODELS[index].name : NULL; }
 
 EXPORT void fake_plug(int id, int plugged) {

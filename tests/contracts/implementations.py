@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from acquisition.devices import CAMERAS, MOUNTS, DeviceContext, DeviceUrl, drive
 from acquisition.images import FrameFacts, Image
 from acquisition.mount import Mount
 from acquisition.threaded_camera import ThreadedCamera
+from simulators.asi_sdk.build import fake_library
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,27 @@ def cameras(hardware: list[str]) -> list[CameraCase]:
                 ("zwo://ASI1600MM%20Pro?emulate=1", (needs_compiler, pytest.mark.slow)),
             )
         ),
+        CameraCase(
+            "zwo isolated",
+            lambda _: open_camera(f"zwo://ASI178MM?isolate=true&sdk_library={fake_library()}"),
+            _run_with_a_camera_attached,
+            marks=(needs_compiler, pytest.mark.slow),
+        ),
         *(
             CameraCase(url, lambda _, url=url: open_camera(url), asyncio.run)  # type: ignore[misc]
             for url in hardware
             if DeviceUrl.parse(url).scheme in drivers(CAMERAS)
         ),
     ]
+
+
+def _run_with_a_camera_attached(main: Coroutine[Any, Any, Any]) -> Any:
+    """For what loads the fake library in a process of its own."""
+    os.environ["STARLATCH_FAKE_ASI_CAMERAS"] = "ZWO ASI178MM"
+    try:
+        return asyncio.run(main)
+    finally:
+        del os.environ["STARLATCH_FAKE_ASI_CAMERAS"]
 
 
 def mounts(hardware: list[str]) -> list[MountCase]:

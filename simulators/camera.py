@@ -268,6 +268,7 @@ class SimulatedCamera:
             y_origin_px=roi.y,
             gain=gain,
             offset=settings.offset,
+            line_time_s=spec.line_time_s or None,
             egain_e_per_adu=chip.egain_e_per_adu(spec, gain, binning, settings.bits),
             read_noise_e=chip.read_noise_e(spec, gain) * binning,
             full_well_e=spec.full_well_e * binning**2,

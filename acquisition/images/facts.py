@@ -68,6 +68,7 @@ class FrameFacts:
     y_bayer_offset: int | None = None
     row_order: str | None = None  # TOP-DOWN or BOTTOM-UP
     readout_mode: str | None = None
+    line_time_s: float | None = None  # rolling shutter: each row begins that much after the one before
     usb_limit: float | None = None
     frame_seq: int | None = None
     n_dropped: int | None = None

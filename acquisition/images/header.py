@@ -404,6 +404,7 @@ _FIELDS = (
     _Field("y_bayer_offset", ("YBAYROFF",), "[px] of the Bayer pattern", _integer),
     _Field("row_order", ("ROWORDER",), "first row is at the top or at the bottom", _text),
     _Field("readout_mode", ("READOUTM",), "readout mode", _text),
+    _Field("line_time_s", ("LINETIME",), "[s] rolling shutter: from row to row", _number),
     _Field("usb_limit", ("USBLIMIT",), "USB bandwidth, camera units", _number),
     _Field("frame_seq", ("FRAMESEQ",), "number of this frame", _integer),
     _Field("n_dropped", ("NDROPPED",), "frames lost so far", _integer),

@@ -486,7 +486,7 @@ class ZwoSensor:
             egain *= settings.binning**2  # the library averages in 16 bits, and adds in 8
         colour = attached.bayer_pattern is not None and not (settings.binning > 1 and self._get(Control.MONO_BIN))
         roi = settings.roi
-        bandwidth = self._get(Control.BANDWIDTH)
+        bandwidth, interval_us = self._get(Control.BANDWIDTH), self._get(Control.ROLLING_INTERVAL)
         speed = " high speed" if self._get(Control.HIGH_SPEED) else ""
         return replace(
             self._mounted_on,
@@ -494,6 +494,7 @@ class ZwoSensor:
             data_max_adu=float((2**attached.bit_depth - 1) << shift) if shift >= 0 else 255.0,
             row_order="TOP-DOWN",
             readout_mode=f"RAW{settings.bits}{speed}",
+            line_time_s=interval_us / 1e6 if interval_us else None,
             usb_limit=_number(bandwidth),
             bayer_pattern=attached.bayer_pattern if colour else None,
             x_bayer_offset=roi.x % 2 if colour and roi is not None else None,

@@ -45,6 +45,7 @@ DET-BIN2 DET-PIXL DET-GAIN DET-TEMP SWCREATE
 """
 ALWAYS = set(_ALWAYS.split())
 COOLED = {"SET-TEMP", "COOLPWR"}
+ROLLING = {"LINETIME"}
 COLOUR = {"BAYERPAT", "XBAYROFF", "YBAYROFF"}
 # The sensor's name, read noise and full well are not in the library's answers; the rest is not the camera's to say.
 _NEVER = """
@@ -57,7 +58,12 @@ NEVER = set(_NEVER.split())
 @needs_compiler
 @pytest.mark.parametrize(
     ("model", "also"),
-    [("ASI120MM Mini", set()), ("ASI178MM", set()), ("ASI224MC", COLOUR), ("ASI1600MM Pro", COOLED)],
+    [
+        ("ASI120MM Mini", set()),
+        ("ASI178MM", ROLLING),
+        ("ASI224MC", COLOUR | ROLLING),
+        ("ASI1600MM Pro", COOLED | ROLLING),
+    ],
 )
 def test_every_keyword_is_there_or_deliberately_absent(model: str, also: set[str]) -> None:
     async def body(rig: Rig) -> None:
@@ -67,7 +73,7 @@ def test_every_keyword_is_there_or_deliberately_absent(model: str, also: set[str
         header = (await rig.camera.expose()).header
         expected = ALWAYS | WHERE | also
         assert [key for key in sorted(expected) if key not in header] == []
-        assert [key for key in sorted(NEVER | COOLED | COLOUR) if key not in expected and key in header] == []
+        assert [key for key in sorted(NEVER | COOLED | COLOUR | ROLLING) if key not in expected and key in header] == []
         depth = rig.camera.info.bit_depth
         assert header["INSTRUME"] == f"ZWO {model}"
         assert header["BITDEPTH"] == depth

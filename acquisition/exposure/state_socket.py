@@ -64,13 +64,14 @@ class StateSocket:
         await self._make_way()
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
-            os.fchmod(listener.fileno(), _ACCESS)  # before it is bound, so that there is no moment with more access
+            os.fchmod(listener.fileno(), 0o600)  # before it is bound, so that there is no moment with more access
             try:
                 listener.bind(str(self._path))
             except OSError as error:
                 if "too long" in str(error):
                     raise ConfigError(f"socket {self._path}: the path is too long; allowed: 107 bytes") from None
                 raise
+            self._path.chmod(_ACCESS)  # whatever the umask
             self._inode = self._path.stat().st_ino
             self._server = await asyncio.get_running_loop().create_unix_server(lambda: _Client(self), sock=listener)
         except BaseException:

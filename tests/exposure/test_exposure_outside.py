@@ -57,12 +57,13 @@ def test_a_client_gets_the_latest_state_at_once_and_every_later_one(tmp_path: Pa
     virtual_time.run(main())
 
 
-def test_only_owner_and_group_may_connect(tmp_path: Path) -> None:
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_only_owner_and_group_may_connect(tmp_path: Path, umask: int) -> None:
     async def main() -> None:
         async with StateSocket(tmp_path / "s"):
             assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o660
 
-    before = os.umask(0)
+    before = os.umask(umask)
     try:
         virtual_time.run(main())
     finally:

@@ -16,7 +16,7 @@ from simulators.world import make_world
 @pytest.mark.timeout(300)
 def test_the_offline_solver_solves_simulated_frames():
     """tetra3rs, blind, with its own star extraction, on frames 10 degrees wide: centre within half a pixel."""
-    tetra3rs = pytest.importorskip("tetra3rs", reason="the solver tetra3rs is not installed: pip install tetra3rs")
+    tetra3rs = pytest.importorskip("tetra3rs", reason="needs tetra3rs: pip install 'starlatch[astrometry]'")
     database = tetra3rs.SolverDatabase.generate_from_gaia(max_fov_deg=12.0, min_fov_deg=8.0)
 
     async def expose(ra_deg: float, dec_deg: float):

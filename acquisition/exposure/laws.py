@@ -80,6 +80,9 @@ def exposure_rule(
     for name in parameters:
         if name not in known:
             raise ValueError(f"exposure law {law!r} has no parameter {name!r}; allowed: {', '.join(known)}")
+    for one in fields(kind):
+        if one.type == "int" and not isinstance(parameters.get(one.name, 1), int):
+            raise ValueError(f"{one.name} is {parameters[one.name]}; allowed: a whole number")
     made = kind(**parameters, limits=limits)
     percentile = made.percentile if isinstance(made, PercentileLaw) else None
     stars = law in ("star", "guiding")

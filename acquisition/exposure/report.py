@@ -68,7 +68,7 @@ class FrameReport:
             "exposure_s": _number(measured.exposure_s),
             "gain": _number(measured.gain),
             "level": _number(decision.level),
-            "clipped": decision.clipped,
+            "clipped": bool(decision.clipped),
             "sky_adu": _number(measured.level_adu),
             "stars": None if stars is None else len(stars),
             "verdict": self.verdict,

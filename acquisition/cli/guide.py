@@ -61,7 +61,8 @@ def command(
     from acquisition.config import Config, load_config
     from acquisition.guiding.assistant import LiveAssistant
     from acquisition.guiding.events import Event
-    from acquisition.guiding.plot import check_plotting, plot_run, summary_lines
+    from acquisition.guiding.plot import check_plotting, plot_run
+    from acquisition.guiding.run_summary import summary_lines
     from acquisition.session import GuideOptions, guide, new_run_directory, write_report
 
     config = load_config(config_file) if config_file is not None else Config()

@@ -175,23 +175,27 @@ def _plot(section: GuidingSection, summary: SectionSummary, path: Path, title: s
     from acquisition.guidelog import GuideRow
     from acquisition.guiding.history import History, Point
     from acquisition.guiding.plot import plot_run
+    from acquisition.guiding.run_summary import axis_lines, rms_lines
+    from acquisition.guiding.statistics import Rms
+    from acquisition.guiding.summary import settling_rows
 
     history = History()
     history.scale_arcsec = summary.scale_arcsec
-    for row in section.rows:
+    for row, settling in zip(section.rows, settling_rows(section), strict=True):
         if isinstance(row, GuideRow):
             ra_s = row.ra_ms / 1000 * (-1 if row.ra_direction == "E" else 1)
             dec_s = row.dec_ms / 1000 * (-1 if row.dec_direction == "N" else 1)
-            history.points.append(Point(row.time_s, row.ra_raw, row.dec_raw, ra_s, dec_s, row.snr))
+            history.points.append(Point(row.time_s, row.ra_raw, row.dec_raw, ra_s, dec_s, row.snr, settling))
         else:
             history.points.append(Point(row.time_s, None, None, 0.0, 0.0, None))
     for after, text in section.infos:
         if text.startswith("DITHER") and section.rows:
             history.dithers.append(section.rows[min(after, len(section.rows) - 1)].time_s)
     scale, unit = (summary.scale_arcsec, '"') if summary.scale_arcsec else (1.0, "px")
+    rms = Rms(summary.ra.rms_px * scale, summary.dec.rms_px * scale)
     lines = [
-        f"frames {summary.frames}, lost {summary.lost}",
-        f"pulses RA {summary.ra.pulses}, Dec {summary.dec.pulses}",
-        f"RMS RA {summary.ra.rms_px * scale:.2f}{unit}  Dec {summary.dec.rms_px * scale:.2f}{unit}",
+        f"frames {summary.frames}, lost {summary.lost}, pulses {summary.ra.pulses + summary.dec.pulses}",
+        *rms_lines([(f"RMS {unit}", rms)]),
+        *axis_lines(summary.ra, summary.dec, summary.scale_arcsec, summary.duration_s),
     ]
     plot_run(history, lines, path, title)

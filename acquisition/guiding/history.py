@@ -22,6 +22,7 @@ class Point:
     ra_pulse_s: float
     dec_pulse_s: float
     snr: float | None
+    settling: bool = False
 
 
 class History:
@@ -43,7 +44,7 @@ class History:
                 self.points.append(
                     Point(
                         self._since(event), event.ra.displacement_px, event.dec.displacement_px,
-                        _signed(event.ra, Direction.WEST), _signed(event.dec, Direction.SOUTH), snr,
+                        _signed(event.ra, Direction.WEST), _signed(event.dec, Direction.SOUTH), snr, event.settling,
                     )
                 )  # fmt: skip
             case Dropped():

@@ -9,9 +9,12 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from acquisition.errors import LibraryNotFound
 from acquisition.guiding.history import History
-from acquisition.guiding.statistics import GuidingStatistics
+from acquisition.guiding.statistics import RECENT_S
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,12 +58,19 @@ def plot_run(history: History, summary: list[str], path: Path, title: str) -> No
     top.axhline(0, color="0.7", lw=0.8)
     top.plot(t, ra, color=RA_COLOUR, lw=1, label="RA")
     top.plot(t, dec, color=DEC_COLOUR, lw=1, label="Dec")
+    steady = [i for i, point in enumerate(seen) if not point.settling] or list(range(len(seen)))
+    steady_t, steady_ra, steady_dec = ([values[i] for i in steady] for values in (t, ra, dec))
+    for values, colour in ((steady_ra, "navy"), (steady_dec, "darkred")):
+        top.plot(steady_t, _sliding_rms(steady_t, values), color=colour, lw=2, ls="--")
+    reach = max([abs(value) for value in (*steady_ra, *steady_dec)], default=1.0) * 1.1 or 1.0
+    top.set_ylim(-reach, reach)
     for lost in (point.t_s / 60 for point in points if point.ra_px is None):
         top.axvline(lost, color="0.8", lw=1)
     for dither in history.dithers:
         top.axvline(dither / 60, color="goldenrod", lw=1, ls=":")
     top.set_ylabel(f"star minus lock ({'arcsec' if unit == chr(34) else 'px'})")
-    top.legend(loc="upper right", ncols=2, frameon=False)
+    top.plot([], [], color="0.2", lw=2, ls="--", label=f"RMS of {RECENT_S / 60:.0f} min")
+    top.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2, ncols=3, frameon=False)
     times = [point.t_s / 60 for point in points]
     pulses.axhline(0, color="0.7", lw=0.8)
     pulses.vlines(times, 0, [point.ra_pulse_s for point in points], color=RA_COLOUR, lw=1)
@@ -72,13 +82,20 @@ def plot_run(history: History, summary: list[str], path: Path, title: str) -> No
     snr.set_xlabel("minutes of guiding")
     scatter.axhline(0, color="0.7", lw=0.8)
     scatter.axvline(0, color="0.7", lw=0.8)
-    scatter.plot(ra, dec, ".", color="0.25", ms=3, alpha=0.6)
-    reach = max([abs(value) for value in (*ra, *dec)], default=1.0) * 1.1 or 1.0
+    scatter.plot(steady_ra, steady_dec, ".", color="0.25", ms=3, alpha=0.6)
     scatter.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="RA", ylabel="Dec")
     text.axis("off")
     text.text(0, 1, "\n".join(summary), va="top", family="monospace", fontsize=9)
     figure.suptitle(title)
     save_figure(figure, path)
+
+
+def _sliding_rms(minutes: list[float], values: list[float]) -> NDArray[np.float64]:
+    """At every point, of the `RECENT_S` seconds before it."""
+    t, squares = np.array(minutes) * 60, np.concatenate([[0.0], np.cumsum(np.square(values))])
+    first, last = np.searchsorted(t, t - RECENT_S), np.arange(1, len(t) + 1)
+    rms: NDArray[np.float64] = np.sqrt((squares[last] - squares[first]) / (last - first))
+    return rms
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -89,16 +106,3 @@ def save_figure(figure: Figure, path: Path) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def summary_lines(statistics: GuidingStatistics) -> list[str]:
-    """The figures that a user wants at the end, a line each."""
-    lines = [f"frames {statistics.frames}, lost {statistics.lost_frames}, pulses {statistics.pulses}"]
-    rows = [("RMS px", statistics.rms_px), ('RMS "', statistics.rms_arcsec), ('true "', statistics.true_rms_arcsec)]
-    known = [(name, rms) for name, rms in rows if rms is not None]
-    if known:
-        lines.append(f"{'':8}{'RA':>7}{'Dec':>7}{'total':>7}")
-        lines += [f"{name:8}{rms.ra:7.2f}{rms.dec:7.2f}{rms.total:7.2f}" for name, rms in known]
-    if statistics.limited_pulses:
-        lines.append(f"{statistics.limited_pulses} pulses were cut at the longest allowed")
-    return lines

@@ -76,14 +76,20 @@ def summarise(section: GuidingSection) -> SectionSummary:
     )
 
 
+def settling_rows(section: GuidingSection) -> list[bool]:
+    """Of every row, whether a dither was settling."""
+    changes = {after: text.endswith("started") for after, text in section.infos if text.startswith("SETTLING")}
+    out, settling = [], False
+    for i in range(len(section.rows)):
+        settling = changes.get(i, settling)
+        out.append(settling)
+    return out
+
+
 def _steady(section: GuidingSection) -> list[GuideRow]:
     """Measured rows outside of settling (all rows, if there are no others)."""
-    changes = {after: text.endswith("started") for after, text in section.infos if text.startswith("SETTLING")}
-    rows, settling = [], False
-    for i, row in enumerate(section.rows):
-        settling = changes.get(i, settling)
-        if isinstance(row, GuideRow) and not settling:
-            rows.append(row)
+    pairs = zip(section.rows, settling_rows(section), strict=True)
+    rows = [row for row, settling in pairs if isinstance(row, GuideRow) and not settling]
     return rows or [row for row in section.rows if isinstance(row, GuideRow)]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -11,7 +13,15 @@ from star_scene import Scene
 
 from acquisition.errors import ImageError, NoStars, StarLost
 from acquisition.images import FrameFacts, Image, ImageProcessor, TangentWcs
-from acquisition.images.meta import ExpTime, GuideStar, GuideStars, PixelOffsets, RaDecOffsets
+from acquisition.images.meta import (
+    AltAzOffsets,
+    ExpTime,
+    GuideStar,
+    GuideStars,
+    OnSkyDistance,
+    PixelOffsets,
+    RaDecOffsets,
+)
 from acquisition.images.processors.exptime import StarExpTimeEstimator
 from acquisition.images.processors.offsets import ApertureOffsets, DiskOffsets, RaDecFromPixels
 
@@ -95,6 +105,31 @@ def test_design_page_example() -> None:
     assert (offsets.dra, offsets.ddec) == pytest.approx((-3 / 3600, 0.0))
     given = run(RaDecFromPixels((0.0, 1e-3, 2e-3, 0.0)), image).get_meta(RaDecOffsets)
     assert (given.dra, given.ddec) == (0.0, 6e-3)
+
+
+@pytest.mark.parametrize(("ra_deg", "dec_deg"), [(83.8, -5.4), (150.0, 60.0), (10.0, 5.0), (250.0, 85.0)])
+def test_offsets_along_the_horizon_are_astropys(ra_deg: float, dec_deg: float) -> None:
+    from astropy import units
+    from astropy.coordinates import AltAz, EarthLocation, SkyCoord
+    from astropy.time import Time
+    from astropy.utils import iers
+
+    east, north = 0.01, -0.004
+    facts = FrameFacts(start_utc=datetime(2026, 3, 1, 20, 0, 0, tzinfo=UTC), exposure_s=20.0, site_lat_deg=48.0,
+                       site_lon_deg=11.0, wcs=TangentWcs(ra_deg, dec_deg, 4, 4, (-1e-3, 0.0, 0.0, 1e-3)))  # fmt: skip
+    image = Image.from_camera(np.zeros((9, 9)), facts)
+    image.set_meta(PixelOffsets(-east / 1e-3, north / 1e-3))
+    result = run(RaDecFromPixels(), image)
+    found = result.get_meta(AltAzOffsets)
+    with iers.conf.set_temp("auto_download", False), iers.conf.set_temp("iers_degraded_accuracy", "ignore"):
+        site = EarthLocation.from_geodetic(11 * units.deg, 48 * units.deg)
+        frame = AltAz(obstime=Time("2026-03-01T20:00:10"), location=site)
+        here = SkyCoord(ra_deg, dec_deg, unit="deg")
+        there = here.spherical_offsets_by(east * units.deg, north * units.deg)
+        daz, dalt = here.transform_to(frame).spherical_offsets_to(there.transform_to(frame))
+    assert (found.dalt, found.daz) == pytest.approx((dalt.deg, daz.deg), abs=1e-5)
+    assert result.get_meta(OnSkyDistance).distance.deg == pytest.approx(math.hypot(east, north))
+    assert not run(RaDecFromPixels(distance=False), image).has_meta(OnSkyDistance)
 
 
 def test_no_sky_offsets_without_a_matrix() -> None:

@@ -1,6 +1,6 @@
 """Offsets on the sky, from offsets on the detector.
 
-In: an `Image` with `PixelOffsets`. Out: the image with `RaDecOffsets` (degrees).
+In: an `Image` with `PixelOffsets`. Out: the image with `RaDecOffsets`, `AltAzOffsets` (degrees) and `OnSkyDistance`.
 """
 
 from __future__ import annotations
@@ -11,19 +11,24 @@ from typing import Any
 from acquisition.errors import ImageError
 from acquisition.geometry import pixels_to_sky
 from acquisition.images import Image, ImageProcessor
-from acquisition.images.meta import PixelOffsets, RaDecOffsets
+from acquisition.images.meta import AltAzOffsets, OnSkyDistance, PixelOffsets, RaDecOffsets
+
+from .horizon import along_horizon
 
 
 class RaDecFromPixels(ImageProcessor):
     """What must be added to the telescope's pointing to undo the `PixelOffsets`.
 
-    An image without `PixelOffsets` passes unchanged.
+    Sets `RaDecOffsets`; where site, time and position are known (of the WCS, or else RA and DEC), `AltAzOffsets`; and
+    `OnSkyDistance`, the length of the way. An image without `PixelOffsets` passes unchanged.
 
     Parameters
     ----------
     matrix : tuple of 4 floats, optional
         (d east/dx, d east/dy, d north/dx, d north/dy) in degrees per pixel, in the order and with the signs of
         CD1_1, CD1_2, CD2_1, CD2_2. By default the WCS of each image's facts.
+    distance : bool
+        Whether to set `OnSkyDistance`, an Angle of astropy, which takes half a second to import.
     **kwargs
         As of `ImageProcessor`.
 
@@ -33,13 +38,16 @@ class RaDecFromPixels(ImageProcessor):
         If the matrix is not finite or is singular.
     """
 
-    def __init__(self, matrix: tuple[float, float, float, float] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, matrix: tuple[float, float, float, float] | None = None, distance: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if matrix is not None:
             determinant = matrix[0] * matrix[3] - matrix[1] * matrix[2]
             if not math.isfinite(determinant) or determinant == 0:
                 raise ValueError(f"matrix is {matrix}; allowed: 4 finite numbers with a determinant other than 0")
         self._matrix = matrix
+        self._distance = distance
 
     async def __call__(self, image: Image) -> Image:
         """Convert an image's offsets.
@@ -52,12 +60,21 @@ class RaDecFromPixels(ImageProcessor):
         offsets = image.get_meta_safe(PixelOffsets)
         if offsets is None:
             return image
+        facts = image.facts
         matrix = self._matrix
         if matrix is None:
-            wcs = image.facts.wcs
-            if wcs is None:
+            if facts.wcs is None:
                 raise ImageError("no offsets on the sky: the image has no WCS, and no matrix was given")
-            matrix = wcs.cd
+            matrix = facts.wcs.cd
+        east, north = pixels_to_sky(offsets.dx, offsets.dy, matrix)
         image = image.derive()
-        image.set_meta(RaDecOffsets(*pixels_to_sky(offsets.dx, offsets.dy, matrix)))
+        image.set_meta(RaDecOffsets(east, north))
+        ra, dec = (facts.ra_deg, facts.dec_deg) if facts.wcs is None else (facts.wcs.ra_deg, facts.wcs.dec_deg)
+        lat, lon, utc = facts.site_lat_deg, facts.site_lon_deg, facts.mid_utc or facts.start_utc
+        if ra is not None and dec is not None and lat is not None and lon is not None and utc is not None:
+            image.set_meta(AltAzOffsets(*along_horizon(east, north, ra, dec, lat, lon, utc)))
+        if self._distance:
+            from astropy.coordinates import Angle
+
+            image.set_meta(OnSkyDistance(Angle(math.hypot(east, north), "deg")))
         return image

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,6 +37,7 @@ from acquisition.images.processors.offsets import GuideStarOffsets, RaDecFromPix
 from acquisition.mount import Mount, MountInfo
 from acquisition.recording.frames import RecordFrames
 from acquisition.virtual_time import VirtualTimeLoop, utc_now
+from acquisition.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -280,14 +280,4 @@ def new_run_directory() -> Path:
 
 def write_report(values: dict[str, Any], path: Path) -> None:
     """Write a report as JSON; the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    try:
-        with partial.open("w", encoding="utf-8") as stream:
-            json.dump(values, stream, indent=2, allow_nan=False)
-            stream.write("\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, json.dumps(values, indent=2, allow_nan=False) + "\n")

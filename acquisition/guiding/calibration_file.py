@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from acquisition.camera import CameraInfo
 from acquisition.errors import ConfigError
 from acquisition.geometry import MountAxis, MountResponse
 from acquisition.mount import MountInfo, PierSide
+from acquisition.whole_file import write_whole
 
 _FORMAT = 1
 
@@ -45,18 +45,8 @@ class StoredCalibration:
 
 def save_calibration(stored: StoredCalibration, path: Path) -> None:
     """Write a calibration, in place of an earlier one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        with partial.open("w", encoding="utf-8") as stream:
-            values = {"format": _FORMAT, **asdict(stored), "made_utc": stored.made_utc.isoformat()}
-            json.dump(values, stream, indent=2, allow_nan=False)
-            stream.write("\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    values = {"format": _FORMAT, **asdict(stored), "made_utc": stored.made_utc.isoformat()}
+    write_whole(path, json.dumps(values, indent=2, allow_nan=False) + "\n")
 
 
 def load_calibration(path: Path) -> StoredCalibration:

@@ -19,19 +19,20 @@ LEAST_AREA_PX = 4
 """Fewer clipped pixels together are hot pixels and cosmic hits."""
 _MOST = 40
 """Largest pieces that are looked at."""
+_LONGEST_PX = 60
+"""Longer and thin: a trail."""
+_MOST_OVER = 150.0
+"""Times the saturation: no estimate is higher."""
 
-# profiles that stars may have: share of the light and width (over the narrowest) of concentric Gaussians
-_FAMILIES = (
-    ((1.0,), (1.0,)),
-    ((0.9, 0.1), (1.0, 2.5)),
-    ((0.397, 0.503, 0.1), (1.0, 1.64, 3.0)),
-    ((0.414, 0.467, 0.119), (1.0, 1.86, 3.97)),
-)
+_BETAS = (2.5, 3.0, 3.5, 4.8)
+"""Of the Moffat profiles that stars may have, beside a Gaussian, and one with a tenth of its light in a halo."""
+_TOLERANCE = 0.01
+"""Mean square of the logarithm by which a profile may fail, beyond the best one's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clipped:
-    """A connected piece of clipped pixels.
+    """A connected piece of clipped pixels with a star's wings.
 
     Attributes
     ----------
@@ -73,87 +74,110 @@ def clipped_stars(frame: NDArray[Any], bad: NDArray[np.uint8], saturation_adu: f
     for k in np.argsort(-areas, kind="stable")[:_MOST].tolist():
         if areas[k] < LEAST_AREA_PX:
             break
-        disc = _disc(labels[boxes[k]] == k + 1)
-        if disc is None:
-            continue
-        x, y, area = disc[0] + boxes[k][1].start, disc[1] + boxes[k][0].start, disc[2]
-        peak = peak_from_wings(frame, bad, x, y, area, saturation_adu, sky_adu)
+        piece, box = labels[boxes[k]] == k + 1, boxes[k]
+        height, width = piece.shape
+        if max(height, width) > _LONGEST_PX and areas[k] < 0.3 * height * width:
+            continue  # a trail
+        columns = np.nonzero(piece)[1]
+        top, bottom = box[0].start, box[0].stop
+        if height > 2 * width:  # charge that spilled along a column: the star is where it is widest
+            across = piece.sum(axis=1)
+            middle = round(float(np.flatnonzero(across == across.max()).mean()))
+            top, bottom = top + max(0, middle - width // 2), top + min(height, middle + width // 2 + 1)
+        peak = peak_from_wings(frame, bad, box[1].start, top, box[1].stop, bottom, saturation_adu, sky_adu)
         if peak is not None:
-            found.append(Clipped(x, y, area, peak))
+            x, y = float(columns.mean()) + box[1].start, (top + bottom - 1) / 2
+            found.append(Clipped(x, y, int(areas[k]), peak))
     return found
 
 
-def _disc(piece: NDArray[np.bool_]) -> tuple[float, float, int] | None:
-    """Middle (x, y in the piece's box) and area of a star's clipped disc; None for trails.
-
-    A column that is much longer than the piece is wide is charge that spilled out of the disc.
-    """
-    height, width = piece.shape
-    area = int(piece.sum())
-    if area < 0.3 * height * width or width > 3 * height:
-        return None
-    rows, columns = np.nonzero(piece)
-    if height <= 2 * width:
-        return float(columns.mean()), float(rows.mean()), area
-    across = piece.sum(axis=1)
-    widest = np.flatnonzero(across == across.max())
-    return float(columns.mean()), float(widest.mean()), round(math.pi / 4 * float(across.max()) ** 2)
-
-
 def peak_from_wings(
-    frame: NDArray[Any], bad: NDArray[np.uint8], x: float, y: float, area_px: int, saturation_adu: float, sky_adu: float
+    frame: NDArray[Any],
+    bad: NDArray[np.uint8],
+    left: int,
+    top: int,
+    right: int,
+    bottom: int,
+    saturation_adu: float,
+    sky_adu: float,
 ) -> float | None:
     """The peak of a clipped star, ADU as stored; None where there are no wings, and so no star.
 
-    The median of rings about the clipped disc is compared with what each family of profiles shows there, whatever its
-    width; where several fit about as well, the brightest counts, because too short an exposure is mended by one frame
-    and too long a one is clipped again.
+    The light at some distances from what is clipped is compared with profiles of many shapes and widths. Of those that
+    fit about as well as the best, the brightest counts: too short an exposure is mended by the next frame, too long a
+    one is clipped again. At most `_MOST_OVER` times the saturation.
+
+    Parameters
+    ----------
+    frame, bad, saturation_adu, sky_adu
+        As for `clipped_stars`.
+    left, top, right, bottom : int
+        The box of what is clipped: from pixel (left, top) up to (right, bottom), which is no longer inside.
     """
     well = saturation_adu - sky_adu
-    clipped_px = math.sqrt(area_px / math.pi)
-    radius, light = _rings(frame, bad, x, y, clipped_px, sky_adu)
-    keep = (light > 0.004 * well) & (light < 0.97 * well)
-    radius, light = radius[keep], light[keep]
-    if len(radius) < 2:
+    radius, light = _wings(frame, bad, left, top, right, bottom, saturation_adu, sky_adu)
+    if len(radius) < 2 or light[1] < 0.02 * well:
         return None
-    log_light = np.log(light)
-    widths = np.geomspace(0.5, max(2.0 * clipped_px, 6.0), 48)
-    trials: list[tuple[float, float]] = []
-    for shares, scales in _FAMILIES:
-        share, scale = np.array(shares), np.array(scales)
-        sigma2 = (widths[:, None] * scale) ** 2
-        core = share / sigma2  # [width, part]
-        shape = np.log(
-            (core[:, None, :] * np.exp(-0.5 * radius[:, None] ** 2 / sigma2[:, None, :])).sum(axis=2) + 1e-30
-        )
-        shape -= np.log(core.sum(axis=1))[:, None]
-        height = (log_light - shape).mean(axis=1)
-        misfit = ((log_light - shape - height[:, None]) ** 2).mean(axis=1)
-        best = int(np.argmin(misfit))
-        trials.append((float(misfit[best]), float(height[best])))
-    least = min(misfit for misfit, _ in trials)
-    height = max(height for misfit, height in trials if misfit <= 1.5 * least + 0.003)
-    return float(sky_adu + max(well, math.exp(min(height, 40.0))))
+    log_light, shape = np.log(light), _shapes(radius)
+    weight = np.ones(len(radius))
+    weight[0] = 0.25  # the edge is known to a part of a pixel only
+    weight /= weight.sum()
+    height = (log_light - shape) @ weight
+    misfit = ((log_light - shape - height[:, None]) ** 2) @ weight
+    over = float(height[misfit <= 1.5 * misfit.min() + _TOLERANCE].max()) - math.log(well)
+    return float(sky_adu + well * math.exp(min(max(over, 0.0), math.log(_MOST_OVER))))
 
 
-def _rings(
-    frame: NDArray[Any], bad: NDArray[np.uint8], x: float, y: float, clipped_px: float, sky_adu: float
+def _shapes(radius: Array) -> Array:
+    """Logarithm of profiles over their peaks at some radii: [profile and width, radius]."""
+    fwhm = np.geomspace(1.2, max(5.0 * float(radius[0]), 15.0), 60)[:, None]
+    over_sigma2 = (radius * 2.35482 / fwhm) ** 2
+    halo = (0.9 * np.exp(-0.5 * over_sigma2) + 0.016 * np.exp(-0.08 * over_sigma2)) / 0.916
+    shapes = [-0.5 * over_sigma2, np.log(halo + 1e-300)]
+    for beta in _BETAS:
+        alpha2 = (fwhm / 2) ** 2 / (2 ** (1 / beta) - 1)
+        shapes.append(-beta * np.log1p(radius**2 / alpha2))
+    return np.concatenate(shapes)
+
+
+def _wings(
+    frame: NDArray[Any],
+    bad: NDArray[np.uint8],
+    left: int,
+    top: int,
+    right: int,
+    bottom: int,
+    saturation_adu: float,
+    sky_adu: float,
 ) -> tuple[Array, Array]:
-    """Medians of rings 1 px wide about a place, sky subtracted, from just outside the clipped disc: (radius, light)."""
-    reach = math.ceil(min(3.0 * clipped_px + 12.0, 200.0))
-    top, left = max(0, round(y) - reach), max(0, round(x) - reach)
-    part = np.asarray(frame[top : round(y) + reach + 1, left : round(x) + reach + 1], np.float64)
+    """Light above the sky against the distance from the middle line of what is clipped: first its edge, then outside.
+
+    The median of all pixels that are so far from the nearest clipped one, as far out as there is light.
+    """
+    reach = math.ceil(min(max(right - left, bottom - top) + 10.0, 150.0))
+    height, width = frame.shape
+    rows = slice(max(0, top - reach), min(height, bottom + reach))
+    columns = slice(max(0, left - reach), min(width, right + reach))
+    part = np.asarray(frame[rows, columns], np.float64)
+    over = part >= saturation_adu
     if bad.size:
-        masked = bad[top : round(y) + reach + 1, left : round(x) + reach + 1] != 0
-        part = np.where(masked, np.nan, part)
-    rows, columns = np.indices(part.shape)
-    distance = np.hypot(rows + top - y, columns + left - x)
-    radii, light = [], []
-    for ring in range(math.ceil(clipped_px + 0.5), reach):
-        inside = np.abs(distance - ring) <= 0.5
-        values = part[inside]
-        values = values[np.isfinite(values)]
-        if values.size >= 6:
-            radii.append(float(distance[inside].mean()))
-            light.append(float(np.median(values)) - sky_adu)
+        part = np.where(bad[rows, columns] != 0, np.nan, part)
+    own = np.zeros_like(over)
+    inside = np.s_[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start]
+    own[inside] = over[inside]
+    well = saturation_adu - sky_adu
+    if not own.any():
+        return np.empty(0), np.empty(0)
+    half_px = float(ndimage.distance_transform_edt(np.pad(own, 1)).max()) - 0.5
+    outside = ndimage.distance_transform_edt(~own)
+    radii, light = [max(half_px, 0.5)], [well]
+    for step in range(1, reach):
+        near = (outside > step - 0.5) & (outside <= step + 0.5) & ~over & np.isfinite(part)
+        if not near.any():
+            break
+        value = float(np.median(part[near])) - sky_adu
+        radii.append(half_px + float(outside[near].mean()))
+        light.append(max(value, 0.004 * well))
+        if value < 0.004 * well:
+            break
     return np.array(radii), np.array(light)

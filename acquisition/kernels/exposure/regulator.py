@@ -58,6 +58,8 @@ class Regulated:
         Without light, in succession.
     clipped_frames : int
         Clipped, in succession.
+    clipped_s : float
+        The last exposure that was clipped, if nothing was measured since; else NaN.
     calm_s : float
         The last exposure that was on target, within a quarter: it is held while there is no light. NaN: none was.
     """
@@ -68,6 +70,7 @@ class Regulated:
     seen: bool = False
     dark_frames: int = 0
     clipped_frames: int = 0
+    clipped_s: float = math.nan
     calm_s: float = math.nan
 
 
@@ -92,6 +95,7 @@ def regulate(
     wanted_s: float,
     *,
     kind: type[Trend] | type[Steady],
+    error: float = 0.0,
     clipped: bool = False,
 ) -> tuple[Regulated, Decision]:
     """The next exposure after a frame that shows light.
@@ -103,6 +107,8 @@ def regulate(
         The exposure with which this frame would have been on target, finite, above 0; where clipped, an estimate.
     kind : type
         How the light changes.
+    error : float
+        Relative standard error of `wanted_s` by the detector's noise.
     clipped : bool
         Whether what it rests on was clipped.
     """
@@ -112,15 +118,15 @@ def regulate(
     amplified = math.log(_amplification(measured, limits.gain))
     if clipped:
         caution = max(level / _SURE_FACTOR, 1.0) ** _CAUTION
-        state = replace(state, trend=None, clipped_frames=state.clipped_frames + 1)
+        state = _clipped(state, measured)
         aim_s, sigma = wanted_s / caution, 0.0
     else:
         if abs(math.log(level)) < _CALM:
             state = replace(state, calm_s=measured.exposure_s)
         x = math.log(wanted_s) + amplified
         before = state.trend
-        trend = kind.begin(measured.middle_s, x) if before is None else before.learn(measured.middle_s, x)
-        state = replace(state, trend=trend, clipped_frames=0)
+        trend = kind.begin(measured.middle_s, x, error) if before is None else before.learn(measured.middle_s, x, error)
+        state = replace(state, trend=trend, clipped_frames=0, clipped_s=math.nan)
         aim_s, sigma = _foretold(trend, measured.end_s + state.pause_s, amplified, limits)
     held_s = _held_s(state, measured)
     if came_back and aim_s > held_s:
@@ -143,7 +149,8 @@ def without_light(
 ) -> tuple[Regulated, Decision]:
     """The next exposure after a frame in which there is nothing to go by.
 
-    Before any light was seen, exposures grow from frame to frame up to the longest. Once there was light, the last
+    Before any light was seen, exposures grow from frame to frame up to the longest. After a clipped frame that was cut
+    too deep, the exposure is the geometric mean of both. Otherwise, once there was light, the last
     exposure that was on target is held; from the third frame on, every sixth is a probe, three times as long, and the
     one after it is back to what it was.
 
@@ -164,6 +171,10 @@ def without_light(
             exposure_s, hold=why, probing=exposure_s > measured.exposure_s, bound=bound
         )
     state = replace(state, dark_frames=dark, trend=None)
+    if measured.exposure_s < state.clipped_s:  # cut too deep: half-way back
+        wanted_s = math.sqrt(measured.exposure_s * state.clipped_s)
+        exposure_s, bound = permitted(limits, wanted_s, measured.exposure_s, True)
+        return state, Decision(exposure_s, hold=why, probing=True, bound=bound)
     held_s = _held_s(state, measured)
     if dark >= _PROBE_FIRST and (dark - _PROBE_FIRST) % _PROBE_EVERY == 0:
         probe_s, bound = permitted(limits, max(min(held_s * _PROBE, most_s), held_s), held_s, True)
@@ -174,8 +185,7 @@ def without_light(
 def blind_cut(state: Regulated, measured: Measurement, limits: Limits, first: float) -> tuple[Regulated, Decision]:
     """The next exposure after a frame so clipped that nothing says by how much: cut by `first`, then by ever more."""
     cut = first * 3.0 ** min(state.clipped_frames, 6)
-    state = replace(_timed(state, measured), trend=None, seen=True, dark_frames=0)
-    state = replace(state, clipped_frames=state.clipped_frames + 1)
+    state = _clipped(replace(_timed(state, measured), seen=True, dark_frames=0), measured)
     gained_s, gain = _with_gain(limits, measured.exposure_s / cut, measured.gain)
     exposure_s, bound = permitted(limits, gained_s, measured.exposure_s, True)
     return state, Decision(exposure_s, gain, level=math.inf, clipped=True, bound=bound)
@@ -184,6 +194,11 @@ def blind_cut(state: Regulated, measured: Measurement, limits: Limits, first: fl
 def _held_s(state: Regulated, measured: Measurement) -> float:
     """The exposure while there is no light."""
     return measured.exposure_s if math.isnan(state.calm_s) else state.calm_s
+
+
+def _clipped(state: Regulated, measured: Measurement) -> Regulated:
+    """After a clipped frame."""
+    return replace(state, trend=None, clipped_frames=state.clipped_frames + 1, clipped_s=measured.exposure_s)
 
 
 def _timed(state: Regulated, measured: Measurement) -> Regulated:

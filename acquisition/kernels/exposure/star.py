@@ -70,7 +70,9 @@ class StarLaw:
         wanted_s = measured.exposure_s * self.full_well * measured.saturation_adu / star.peak_adu
         if not star.clipped:
             wanted_s = min(wanted_s, *self._enough_s(star, measured))
-        return regulate(state, measured, self.limits, wanted_s, kind=Steady, clipped=star.clipped)
+        error = measured.noise_adu / max(star.peak_adu - measured.level_adu, measured.noise_adu)
+        error = error if math.isfinite(error) else 0.0
+        return regulate(state, measured, self.limits, wanted_s, kind=Steady, error=error, clipped=star.clipped)
 
     def _longest_s(self, measured: Measurement) -> float:
         """With which the sky alone would reach the target; infinity where the sky is not known."""

@@ -49,18 +49,20 @@ class Steady:
     below: float = 0.0
 
     @classmethod
-    def begin(cls, t_s: float, x: float) -> Steady:
-        """From a first value."""
-        return cls(t_s, x, _FIRST_NOISE**2)
+    def begin(cls, t_s: float, x: float, error: float = 0.0) -> Steady:
+        """From a first value, with its standard error beside what the light's own noise makes."""
+        return cls(t_s, x, _FIRST_NOISE**2 + error**2)
 
-    def learn(self, t_s: float, x: float) -> Steady:
+    def learn(self, t_s: float, x: float, error: float = 0.0) -> Steady:
         """With another value; one that comes at the same instant or before the last counts as simultaneous."""
         predicted = self.variance + _WALK * max(t_s - self.t_s, 0.0)
-        total = predicted + self.noise
+        total = predicted + self.noise + error**2
         z = (x - self.x) / math.sqrt(total)
         above, below = max(0.0, self.above + z - _SLACK), max(0.0, self.below - z - _SLACK)
         if abs(z) > _JUMP or max(above, below) > _RUN:
-            return replace(self, t_s=max(t_s, self.t_s), x=x, variance=4.0 * self.noise, above=0.0, below=0.0)
+            return replace(
+                self, t_s=max(t_s, self.t_s), x=x, variance=4.0 * self.noise + error**2, above=0.0, below=0.0
+            )
         share = predicted / total
         frames = self.frames + 1
         noise = self.noise + (min(z * z, 6.0) - 1.0) * self.noise / min(frames + 4.0, _NOISE_FRAMES)

@@ -54,8 +54,8 @@ class _Filter:
             vv=self.vv + q_v * dt_s,
         )
 
-    def learnt(self, x: float) -> _Filter:
-        variance = self.xx + self.noise
+    def learnt(self, x: float, error: float) -> _Filter:
+        variance = self.xx + self.noise + error**2
         surprise = x - self.x
         squared = surprise**2 / variance
         gain_x, gain_v = self.xx / variance, self.xv / variance
@@ -81,22 +81,31 @@ class Trend:
     frames: int = 1
 
     @classmethod
-    def begin(cls, t_s: float, x: float, noise: float = _FIRST_NOISE) -> Trend:
-        """From a first value, with the standard deviation that values may be expected to have until more is known."""
-        scale = _NOISE_SHAPE * noise**2
+    def begin(cls, t_s: float, x: float, error: float = 0.0, noise: float = _FIRST_NOISE) -> Trend:
+        """From a first value.
+
+        Parameters
+        ----------
+        t_s, x : float
+        error : float
+            Standard error of this value beside what the light's own noise makes.
+        noise : float
+            Standard deviation that values may be expected to have until more is known.
+        """
+        scale, variance = _NOISE_SHAPE * noise**2, noise**2 + error**2
         return cls(
-            t_s, tuple(_Filter(x, 0.0, noise**2, 0.0, slope**2, _NOISE_SHAPE, scale, 0.0) for _, _, slope in _WALKS)
+            t_s, tuple(_Filter(x, 0.0, variance, 0.0, slope**2, _NOISE_SHAPE, scale, 0.0) for _, _, slope in _WALKS)
         )
 
-    def learn(self, t_s: float, x: float) -> Trend:
+    def learn(self, t_s: float, x: float, error: float = 0.0) -> Trend:
         """With another value; values that come at the same instant or before the last count as simultaneous."""
         dt_s = max(t_s - self.t_s, 0.0)
         before = [one.after(dt_s, walk) for one, walk in zip(self.filters, _WALKS, strict=True)]
-        tolerant = min(before, key=lambda one: (x - one.x) ** 2 / (one.xx + one.noise))
+        tolerant = min(before, key=lambda one: (x - one.x) ** 2 / (one.xx + one.noise + error**2))
         surprise = abs(x - tolerant.x)
-        if surprise > max(_SURPRISE * math.sqrt(tolerant.xx + tolerant.noise), _LEAST_SURPRISE):
-            return Trend.begin(t_s, x, min(math.sqrt(tolerant.noise), 0.2))
-        return Trend(max(t_s, self.t_s), tuple(one.learnt(x) for one in before), self.frames + 1)
+        if surprise > max(_SURPRISE * math.sqrt(tolerant.xx + tolerant.noise + error**2), _LEAST_SURPRISE):
+            return Trend.begin(t_s, x, error, min(math.sqrt(tolerant.noise), 0.2))
+        return Trend(max(t_s, self.t_s), tuple(one.learnt(x, error) for one in before), self.frames + 1)
 
     def at(self, t_s: float) -> tuple[float, float]:
         """The value to expect at an instant, and its standard error (without a measurement's own noise)."""

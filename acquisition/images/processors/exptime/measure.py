@@ -193,9 +193,8 @@ def _all_stars(plane: Plane, detector: Detector, clip: float, sky: float, bias: 
         peak = _peak_of(float(row[c.PEAK]), float(row[c.FLUX]), float(row[c.HFD]), float(row[c.SKY]))
         if peak >= clip:  # a pixel or two, or a piece that is known already
             if all(math.hypot(piece.x - x, piece.y - y) > 3.0 + math.sqrt(piece.area_px) for piece in pieces):
-                wings = peak_from_wings(plane.frame, plane.bad, x, y, 1, clip, sky)
-                lights.append(StarLight((wings or peak) - bias, clipped=True))
-        elif reason not in ("too sharp", "too wide", "not a star"):
+                lights.append(StarLight(_clipped_peak(plane, x, y, clip, sky) - bias, clipped=True))
+        elif reason != "too sharp":
             variance = (row[c.VAR_X] + row[c.VAR_Y]) / 2 * max(row[c.CHI2], 1.0)
             lights.append(StarLight(peak - bias, ratio, math.sqrt(variance) * plane.step))
             weight += 1.0 / variance
@@ -208,6 +207,8 @@ def _clipped_peak(plane: Plane, x: float, y: float, clip: float, sky: float) -> 
     top, left = max(0, round(y) - reach), max(0, round(x) - reach)
     part = np.s_[top : round(y) + reach + 1, left : round(x) + reach + 1]
     near: list[Clipped] = clipped_stars(plane.frame[part], plane.bad[part] if plane.bad.size else plane.bad, clip, sky)
-    if not near:  # a pixel or two
-        return peak_from_wings(plane.frame, plane.bad, x, y, 1, clip, sky) or clip
-    return min(near, key=lambda one: math.hypot(one.x + left - x, one.y + top - y)).peak_adu
+    if near:
+        return min(near, key=lambda one: math.hypot(one.x + left - x, one.y + top - y)).peak_adu
+    # a pixel or two
+    x0, y0 = max(round(x) - 2, 0), max(round(y) - 2, 0)
+    return peak_from_wings(plane.frame, plane.bad, x0, y0, x0 + 5, y0 + 5, clip, sky) or clip

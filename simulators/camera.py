@@ -34,7 +34,7 @@ from acquisition.images import FrameFacts, Image, TangentWcs
 from acquisition.virtual_time import utc_now
 
 from . import sensor as chip
-from .frame import render, warm_up, whole, window
+from .frame import Backdrop, Conditions, backdrop, render, warm_up, whole, window
 from .pointing import airmass
 from .streams import Subject, generator, key
 from .world import WORLD_OPTIONS, Field, World, shared_world, whole_number
@@ -70,6 +70,8 @@ class SimulatedCamera:
         self._dropped = 0
         self._connected_s = 0.0  # in the world's time
         self._last: tuple[chip.Pixels, Field] | None = None
+        self._repeated: CameraSettings | None = None  # those of the last frame
+        self._ahead: asyncio.Future[Backdrop] | None = None  # the next frame but for its stars
         self._truths: OrderedDict[int, FrameTruth] = OrderedDict()
         self._settings = CameraSettings(
             gain=self._spec.default_gain,
@@ -122,6 +124,7 @@ class SimulatedCamera:
         self._users = max(0, self._users - 1)
         if self._users == 0:
             self._closed.set()
+            self._ahead = None
 
     async def configure(self, settings: CameraSettings) -> Accepted:
         """Round and clamp as hardware does, and put the result in force before the next exposure."""
@@ -198,8 +201,10 @@ class SimulatedCamera:
         hangs = number == self._hang_after or world.faults.active("hang", start.world_s) is not None
         await self._wait(math.inf if hangs else settings.exposure_s + tail_s)
         field = world.field(start.world_s, start.world_s + settings.exposure_s, window(self._spec, settings))
-        rendering = asyncio.to_thread(render, world, settings, field, round(start.temp_c, 1), self._noise_key(number))
-        pixels, _ = await asyncio.gather(rendering, self._wait(max(self._spec.readout_s - tail_s, 0.0)))
+        pixels, _ = await asyncio.gather(
+            self._render(settings, field, round(start.temp_c, 1), number),
+            self._wait(max(self._spec.readout_s - tail_s, 0.0)),
+        )
         late = world.faults.active("late", start.world_s)
         if late is not None:
             await self._wait(late.size)
@@ -213,6 +218,18 @@ class SimulatedCamera:
         self._delivered += 1
         self._remember(self._delivered, field, settings.binning)
         return Image.from_camera(pixels, self._facts(settings, field, start))
+
+    async def _render(self, settings: CameraSettings, field: Field, temp_c: float, number: int) -> chip.Pixels:
+        """The frame; in a series most of the next one is begun, on another core, while this one is worked with."""
+        loop, ahead = asyncio.get_running_loop(), self._ahead
+        self._ahead = None
+        ready = None if ahead is None else await ahead
+        pixels = await asyncio.to_thread(render, self.world, settings, field, temp_c, self._noise_key(number), ready)
+        if settings == self._repeated:
+            likely = Conditions(settings, field.sky_e_per_s_px, temp_c, self._noise_key(number + 1))
+            self._ahead = loop.run_in_executor(None, backdrop, self.world, likely)
+        self._repeated = settings
+        return pixels
 
     def _is_lost(self, number: int, start_s: float) -> bool:
         if self.world.faults.active("drop", start_s) is not None:

@@ -1,12 +1,14 @@
 """One frame: light from the sky through optics and sensor to counts.
 
 In: a `World`, camera settings, and the `Field` of the exposure. Out: pixels as the camera delivers them.
+
+What does not depend on where the telescope looks, the `Backdrop`, is most of the work and can be made ahead.
 """
 
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,83 +18,127 @@ from . import sensor as chip
 from .process import Floats
 from .psf import psf_parts
 from .render import (
-    NORMALS,
+    NO_MAP,
+    Counts,
+    Electronics,
     Electrons,
+    Ground,
     add_stars,
-    background_table,
     digitise,
-    digitise_uneven,
-    expect,
+    even_ground,
+    ground_table,
     spill,
+    uneven_ground,
 )
 from .setup import SensorSpec
-from .streams import Subject
 from .world import NO_STARS, Field, Window, World
 
-NO_MAP = np.empty((0, 0), np.float32)
 _buffers = threading.local()
 
 
-def render(world: World, settings: CameraSettings, field: Field, temp_c: float, noise_key: np.uint64) -> chip.Pixels:
-    """The frame that the sensor delivers for a field: [y, x], uint8 or uint16, the ROI only."""
-    spec, structure, exposure_s = world.setup.sensor, world.structure, settings.exposure_s
-    roi, binning, gain = whole(spec, settings), settings.binning, settings.gain or 0.0
-    x0, y0 = roi.x * binning, roi.y * binning
-    part = np.s_[y0 : y0 + roi.height * binning, x0 : x0 + roi.width * binning]
-    light = _dark((roi.height * binning, roi.width * binning))
-    parts = psf_parts(world.setup.optics, field.sigma_px, world.scale_arcsec_per_px)
-    add_stars(light, x0, y0, field.x, field.y, field.flux_e_per_s * exposure_s, field.path, field.sigma_px, parts)
-    for trail in field.trails:
-        _add_trail(light, x0, y0, trail, field.sigma_px)
-    warmth = chip.dark_factor(spec, temp_c)
-    sky_e, dark_e = field.sky_e_per_s_px * exposure_s, spec.dark_e_per_s * warmth * exposure_s
-    noise_e, e_per_adc = chip.read_noise_e(spec, gain), chip.egain_e_per_adc(spec, gain)
-    bias_adc, adc_max = (settings.offset or 0.0) * spec.bias_adc_per_offset, 2**spec.adc_bits - 1
-    if structure.even:
-        _add_points(light, x0, y0, world.hot.x, world.hot.y, world.hot.e_per_s * (exposure_s * warmth))
-        numbers = (sky_e + dark_e, noise_e, spec.full_well_e, e_per_adc, bias_adc, adc_max)
-        if spec.noise:
-            counts = np.empty(light.shape, np.uint16)
-            table = background_table(*numbers)
-            digitise(light, x0, y0, spec.width_px, *numbers, noise_key, table, NORMALS, counts)
-        else:
-            expected = np.minimum(light + (sky_e + dark_e), spec.full_well_e) / e_per_adc + bias_adc
-            counts = np.clip(expected, 0, adc_max).astype(np.uint16)
-    else:
-        flat = NO_MAP if structure.flat is None else structure.flat[part]
-        glow = NO_MAP if structure.glow is None else structure.glow[part]
-        bend = spec.nonlinearity / spec.full_well_e
-        seconds = exposure_s * warmth
-        expect(light, sky_e, flat, dark_e, glow, seconds, bend)
-        _add_points(light, x0, y0, world.hot.x, world.hot.y, world.hot.e_per_s * seconds)
-        random = chip.frame_random(noise_key, Subject.HITS)
-        _add_points(light, x0, y0, *chip.telegraph(spec, structure, random))
-        _add_points(light, x0, y0, *chip.cosmic_rays(spec, exposure_s, random))
-        if spec.blooming:
-            spill(light, spec.full_well_e)
-        offsets = bias_adc + chip.row_offsets_adc(spec, noise_key)[part[0]]
-        counts = np.empty(light.shape, np.uint16)
-        digitise_uneven(
-            light,
-            x0,
-            y0,
-            spec.width_px,
-            noise_e,
-            spec.full_well_e,
-            e_per_adc,
-            offsets,
-            structure.columns_adc[part[1]],
-            adc_max,
-            noise_key,
-            NORMALS,
-            spec.noise,
-            counts,
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """All that a frame without stars depends on."""
+
+    settings: CameraSettings
+    sky_e_per_s_px: float
+    temp_c: float
+    noise_key: np.uint64
+
+
+@dataclass(frozen=True, slots=True)
+class Backdrop:
+    """A frame without stars, to put stars on once.
+
+    Attributes
+    ----------
+    points : x, y, electrons
+        Hot pixels, cosmic rays ...; they are not in the counts yet.
+    counts : [y, x] uint16
+        Of the ROI, not binned; they become the frame's.
+    """
+
+    conditions: Conditions
+    ground: Ground
+    electronics: Electronics
+    points: chip.Points
+    counts: Counts
+
+
+def backdrop(world: World, conditions: Conditions) -> Backdrop:
+    """A frame without stars."""
+    spec, structure, settings = world.setup.sensor, world.structure, conditions.settings
+    exposure_s, gain = settings.exposure_s, settings.gain or 0.0
+    part = window(spec, settings)
+    warmth = chip.dark_factor(spec, conditions.temp_c)
+    ground = Ground(
+        sky_e=conditions.sky_e_per_s_px * exposure_s,
+        flat=NO_MAP if structure.flat is None else structure.flat,
+        dark_e=spec.dark_e_per_s * warmth * exposure_s,
+        glow=NO_MAP if structure.glow is None else structure.glow,
+        glow_s=exposure_s * warmth,
+    )
+    bias_adc = (settings.offset or 0.0) * spec.bias_adc_per_offset
+    electronics = Electronics(
+        read_noise_e=chip.read_noise_e(spec, gain),
+        full_well_e=spec.full_well_e,
+        bend=spec.nonlinearity / spec.full_well_e,
+        e_per_adc=chip.egain_e_per_adc(spec, gain),
+        rows_adc=chip.row_offsets_adc(spec, bias_adc, conditions.noise_key),
+        columns_adc=structure.columns_adc,
+        adc_max=2**spec.adc_bits - 1,
+        noisy=spec.noise,
+    )
+    counts = np.empty((part.height, part.width), np.uint16)
+    if structure.even and spec.noise:
+        table = ground_table(
+            ground.sky_e + ground.dark_e,
+            electronics.read_noise_e,
+            electronics.full_well_e,
+            electronics.e_per_adc,
+            bias_adc,
+            electronics.adc_max,
         )
+        even_ground(part.x, part.y, spec.width_px, conditions.noise_key, *table, counts)
+    else:
+        uneven_ground(ground, electronics, part.x, part.y, conditions.noise_key, counts)
+    points = chip.points(spec, world.hot, structure, exposure_s, warmth, conditions.noise_key)
+    return Backdrop(conditions, ground, electronics, points, counts)
+
+
+def render(
+    world: World,
+    settings: CameraSettings,
+    field: Field,
+    temp_c: float,
+    noise_key: np.uint64,
+    ready: Backdrop | None = None,
+) -> chip.Pixels:
+    """The frame that the sensor delivers for a field: [y, x], uint8 or uint16, the ROI only.
+
+    It is the same with or without a backdrop that was made ahead, and whatever that was made for.
+    """
+    conditions = Conditions(settings, field.sky_e_per_s_px, temp_c, noise_key)
+    behind = ready if ready is not None and ready.conditions == conditions else backdrop(world, conditions)
+    spec, structure, counts = world.setup.sensor, world.structure, behind.counts
+    part = window(spec, settings)
+    light = _dark(counts.shape)
+    parts = psf_parts(world.setup.optics, field.sigma_px, world.scale_arcsec_per_px)
+    flux_e = field.flux_e_per_s * settings.exposure_s
+    add_stars(light, part.x, part.y, field.x, field.y, flux_e, field.path, field.sigma_px, parts)
+    for trail in field.trails:
+        _add_trail(light, part.x, part.y, trail, field.sigma_px)
+    if structure.flat is not None:
+        light *= structure.flat[part.y : part.y + part.height, part.x : part.x + part.width]
+    _add_points(light, part.x, part.y, *behind.points)
+    if spec.blooming:
+        spill(light, behind.ground, part.x, part.y, spec.full_well_e)
+    digitise(light, behind.ground, behind.electronics, part.x, part.y, noise_key, counts)
     if settings.bits == 8:
-        return chip.bin_pixels((counts >> (spec.adc_bits - 8)).astype(np.uint8), binning, spec.bins_sum)
+        return chip.bin_pixels((counts >> (spec.adc_bits - 8)).astype(np.uint8), settings.binning, spec.bins_sum)
     if spec.adc_bits < 16:
         counts <<= 16 - spec.adc_bits
-    return chip.bin_pixels(counts, binning, spec.bins_sum)
+    return chip.bin_pixels(counts, settings.binning, spec.bins_sum)
 
 
 def warm_up(world: World) -> None:
@@ -112,7 +158,7 @@ def window(spec: SensorSpec, settings: CameraSettings) -> Window:
     return Window(roi.x * binning, roi.y * binning, roi.width * binning, roi.height * binning)
 
 
-def _dark(shape: tuple[int, int]) -> Electrons:
+def _dark(shape: tuple[int, ...]) -> Electrons:
     """An empty frame in memory that this thread uses again and again: fresh pages cost more than the stars."""
     size = shape[0] * shape[1]
     if getattr(_buffers, "light", NO_MAP).size < size:

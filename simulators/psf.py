@@ -6,6 +6,7 @@ In: an `OpticsSpec`. Out: parts for `render.add_stars`.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 from scipy.special import roots_genlaguerre
@@ -40,6 +41,7 @@ def psf_parts(optics: OpticsSpec, sigma_px: float, scale_arcsec_per_px: float) -
     return parts
 
 
+@cache
 def moffat_parts(beta: float) -> Floats:
     """A Moffat profile of index β > 1 with the full width at half maximum of a Gaussian of variance 1: [k, 2].
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,13 @@ from .process import Floats
 
 Electrons = NDArray[np.float32]
 Counts = NDArray[np.uint16]
+Bits = NDArray[np.uint32]
+
+NO_MAP = np.empty((0, 0), np.float32)
 
 NORMAL_BITS = 12
 _quantiles = ndtri((np.arange(2**NORMAL_BITS) + 0.5) / 2**NORMAL_BITS)
-NORMALS = _quantiles / _quantiles.std() / math.sqrt(2)
+NORMALS = (_quantiles / _quantiles.std() / math.sqrt(2)).astype(np.float32)
 """Two entries drawn at random add up to a standard normal deviate."""
 
 LEAST_NORMAL = 12.0
@@ -30,6 +34,50 @@ LEAST_NORMAL = 12.0
 
 LARGEST_EXACT_MEAN = 200.0
 """Electrons; above, the background's Poisson distribution is taken as a normal one."""
+
+BLOCK = 64
+"""Pixels of a row that are looked at together."""
+
+FAINTEST_E = 0.1
+"""Electrons per px that are not worth drawing."""
+
+STRIDE = np.uint64(0x9E3779B97F4A7C15)
+"""From one pixel's number to the next one's, among 64-bit ones."""
+
+CDF_STEPS = 256
+CDF_REACH = 6.5
+CDF = ndtr(np.arange(-CDF_REACH, CDF_REACH + 1.5 / CDF_STEPS, 1 / CDF_STEPS)).astype(np.float32)
+"""The normal distribution's, in steps of 1/256 sigma: linear between them it is right to 5e-7."""
+
+
+class Ground(NamedTuple):
+    """What every pixel expects without stars, ``sky flat + dark + glow glow_s`` electrons.
+
+    `flat` and `glow` are maps of the whole detector, or empty: 1 and 0.
+    """
+
+    sky_e: float
+    flat: Electrons
+    dark_e: float
+    glow: Electrons
+    glow_s: float
+
+
+class Electronics(NamedTuple):
+    """From electrons to counts: ``floor((min(e, full well) + N(0, read noise)) / e_per_adc + row + column)``.
+
+    Row and column offsets are those of the whole detector; counts lie within 0 and `adc_max`. Of a signal S the sensor
+    misses ``bend S²``. Not `noisy`: expected values.
+    """
+
+    read_noise_e: float
+    full_well_e: float
+    bend: float
+    e_per_adc: float
+    rows_adc: NDArray[np.float32]
+    columns_adc: NDArray[np.float32]
+    adc_max: int
+    noisy: bool
 
 
 @compiled
@@ -56,10 +104,8 @@ def add_stars(
     parts : [k, 4], the Gaussians that make a star: share of the light, variance over the core's, dx, dy (px)
     """
     height, width = frame.shape
-    faintest = 0.1  # electrons per px that are not worth drawing
-    edges = np.empty(width + 1)
     along_x = np.empty(width, np.float32)
-    along_y = np.empty(height + 1)
+    along_y = np.empty(height, np.float32)
     for star in range(x.shape[0]):
         for part in range(parts.shape[0]):
             light = flux_e[star] * parts[part, 0]
@@ -70,7 +116,7 @@ def add_stars(
                 cx = x[star] + path[piece, 0] + parts[part, 2] - x0
                 cy = y[star] + path[piece, 1] + parts[part, 3] - y0
                 peak = amount / (2 * math.pi * sx * sy)
-                reach = math.sqrt(max(2 * math.log(max(peak / faintest, 1e-300)), 4.0))
+                reach = math.sqrt(max(2 * math.log(max(peak / FAINTEST_E, 1e-300)), 4.0))
                 left, right = (
                     max(0, math.ceil(cx - reach * sx - 0.5)),
                     min(width - 1, math.floor(cx + reach * sx + 0.5)),
@@ -78,197 +124,210 @@ def add_stars(
                 low, high = max(0, math.ceil(cy - reach * sy - 0.5)), min(height - 1, math.floor(cy + reach * sy + 0.5))
                 if amount <= 0 or left > right or low > high:
                     continue
-                for i in range(left, right + 2):
-                    edges[i] = math.erf((i - 0.5 - cx) / (sx * math.sqrt(2)))
-                for i in range(left, right + 1):
-                    along_x[i] = 0.5 * (edges[i + 1] - edges[i])
-                for j in range(low, high + 2):
-                    along_y[j] = math.erf((j - 0.5 - cy) / (sy * math.sqrt(2)))
+                _shares(cx, sx, left, right, along_x)
+                _shares(cy, sy, low, high, along_y)
                 for j in range(low, high + 1):
-                    row = np.float32(0.5 * amount * (along_y[j + 1] - along_y[j]))
+                    row = np.float32(amount) * along_y[j]
                     for i in range(left, right + 1):
                         frame[j, i] += row * along_x[i]
 
 
 @compiled
+def _shares(centre: float, sigma: float, first: int, last: int, shares: Electrons) -> None:
+    """What falls onto each pixel, from the first to the last, of a Gaussian's light."""
+    step = CDF_STEPS / sigma
+    place = (first - 0.5 - centre) * step + CDF_REACH * CDF_STEPS
+    end = np.float64(CDF.shape[0] - 2)
+    before = np.float32(0.0)
+    for i in range(first - 1, last + 1):
+        at = min(max(place, 0.0), end)
+        k = int(at)
+        until = CDF[k] + (CDF[k + 1] - CDF[k]) * np.float32(at - k)
+        if i >= first:
+            shares[i] = until - before
+        before = until
+        place += step
+
+
+@compiled
 def digitise(
-    frame: Electrons,
-    x0: int,
-    y0: int,
-    detector_width: int,
-    base_e: float,
-    read_noise_e: float,
-    full_well_e: float,
-    e_per_adc: float,
-    bias_adc: float,
-    adc_max: int,
-    key: np.uint64,
-    table: NDArray[np.uint64],
-    normals: Floats,
-    counts: Counts,
+    light: Electrons, ground: Ground, electronics: Electronics, x0: int, y0: int, key: np.uint64, counts: Counts
 ) -> None:
-    """Expected electrons -> noisy ADC counts, into `counts`.
-
-    ``min(adc_max, floor((min(Poisson(base + frame), full well) + N(0, read noise)) / gain + bias))``, not below 0.
-
-    Pixels without light of their own are all alike: their counts come from a table of the exact distribution
-    (`background_table`).
-    """
-    bits = np.empty(frame.shape[1], np.uint64)
-    for j in range(frame.shape[0]):
-        _random_row(key, np.uint64((y0 + j) * detector_width + x0), bits)
-        _background_row(bits, table, counts[j])
-        for i in range(frame.shape[1]):
-            if frame[j, i] > 0:
-                electrons = min(_poisson(base_e + frame[j, i], bits[i], normals), full_well_e)
-                electrons += read_noise_e * _normal(_mixed(bits[i]), normals)
-                counts[j, i] = min(max(math.floor(electrons / e_per_adc + bias_adc), 0), adc_max)
+    """The counts of pixels that have light of their own, in place of those without."""
+    width = light.shape[1]
+    levels, means, bits = np.empty(BLOCK, np.uint16), np.empty(BLOCK, np.float32), np.empty(BLOCK, np.uint32)
+    for j in range(light.shape[0]):
+        for begin in range(0, width, BLOCK):
+            end, lit = min(begin + BLOCK, width), 0
+            for i in range(begin, end):
+                lit += light[j, i] > 0
+            if lit == 0:
+                continue
+            n = end - begin
+            _ground_row(ground, x0 + begin, y0 + j, means[:n])
+            for i in range(n):
+                means[i] += light[j, begin + i]
+            _convert(means[:n], electronics, x0 + begin, y0 + j, key, bits, levels)
+            for i in range(n):
+                if light[j, begin + i] > 0:
+                    counts[j, begin + i] = levels[i]
 
 
 @compiled
-def expect(
-    frame: Electrons, sky_e: float, flat: Electrons, dark_e: float, glow: Electrons, glow_s: float, bend: float
-) -> None:
-    """Starlight -> all that a pixel expects to collect, in place: ``(frame + sky) flat + dark + glow glow_s``.
-
-    `flat` and `glow` may be empty: 1 and 0. Of a signal S the sensor misses ``bend S²``.
-    """
-    sky, dark, seconds, missed = np.float32(sky_e), np.float32(dark_e), np.float32(glow_s), np.float32(bend)
-    for j in range(frame.shape[0]):
-        for i in range(frame.shape[1]):
-            frame[j, i] += sky
-        if flat.shape[0] > 0:
-            for i in range(frame.shape[1]):
-                frame[j, i] *= flat[j, i]
-        for i in range(frame.shape[1]):
-            frame[j, i] += dark
-        if glow.shape[0] > 0:
-            for i in range(frame.shape[1]):
-                frame[j, i] += glow[j, i] * seconds
-        if missed > 0:
-            for i in range(frame.shape[1]):
-                frame[j, i] -= missed * frame[j, i] * frame[j, i]
-
-
-@compiled
-def digitise_uneven(
-    frame: Electrons,
+def even_ground(
     x0: int,
     y0: int,
     detector_width: int,
-    read_noise_e: float,
-    full_well_e: float,
-    e_per_adc: float,
-    rows_adc: Floats,
-    columns_adc: Floats,
-    adc_max: int,
     key: np.uint64,
-    normals: Floats,
-    noisy: bool,
+    chances: Bits,
+    values: Bits,
     counts: Counts,
 ) -> None:
-    """Like `digitise`, for a frame in which every pixel expects something else and rows and columns have a bias.
+    """Counts of a frame without stars whose pixels are all alike, drawn from `ground_table`."""
+    bits = np.empty(counts.shape[1], np.uint32)
+    mask = np.uint32(chances.shape[0] - 1)
+    for j in range(counts.shape[0]):
+        _random_row(key, (y0 + j) * detector_width + x0, bits)
+        for i in range(bits.shape[0]):  # without a branch, which no processor could predict
+            column = bits[i] & mask
+            second = np.uint32(bits[i] >= chances[column])
+            counts[j, i] = np.uint16(values[column] >> (second << np.uint32(4)))
+
+
+@compiled
+def uneven_ground(ground: Ground, electronics: Electronics, x0: int, y0: int, key: np.uint64, counts: Counts) -> None:
+    """Counts of a frame without stars in which every pixel expects something else and rows and columns have a bias."""
+    means, bits = np.empty(counts.shape[1], np.float32), np.empty(counts.shape[1], np.uint32)
+    for j in range(counts.shape[0]):
+        _ground_row(ground, x0, y0 + j, means)
+        _convert(means, electronics, x0, y0 + j, key, bits, counts[j])
+
+
+@compiled
+def _convert(
+    means: Electrons, electronics: Electronics, x0: int, y: int, key: np.uint64, bits: Bits, counts: Counts
+) -> None:
+    """Expected electrons -> counts, of some pixels of a row of which (x0, y) is the first.
 
     Where neither photons nor full well show their own shape, photon and read noise come from one normal deviate,
-    corrected for the sum's skewness (Cornish & Fisher 1938).
+    corrected for the sum's skewness (Cornish & Fisher 1938); elsewhere each from its own distribution.
     """
-    width = frame.shape[1]
-    bits, deviates = np.empty(width, np.uint64), np.empty(width, np.float32)
-    mask, high = np.uint64(2**NORMAL_BITS - 1), np.uint64(32)
-    variance, per_e, top = np.float32(read_noise_e**2), np.float32(1 / e_per_adc), np.float32(adc_max)
-    columns = columns_adc.astype(np.float32)
-    lowest, highest = max(LEAST_NORMAL - read_noise_e**2, 0.0), 0.8 * full_well_e
-    one, sixth = np.float32(1.0), np.float32(1 / 6)
-    for j in range(frame.shape[0]):
-        _random_row(key, np.uint64((y0 + j) * detector_width + x0), bits)
-        if noisy and read_noise_e > 0.7:
-            for i in range(width):
-                deviates[i] = normals[bits[i] & mask] + normals[(bits[i] >> high) & mask]
-            bias = np.float32(rows_adc[j])
-            for i in range(width):  # without branches or double precision, so that it runs on all lanes
-                mean, z = frame[j, i], deviates[i]
-                total = mean + variance
-                electrons = mean + math.sqrt(total) * z + mean / total * (z * z - one) * sixth
-                level = np.floor(electrons * per_e + bias + columns[i])
-                counts[j, i] = np.uint16(min(max(level, np.float32(0.0)), top))
-        for i in range(width):
-            mean_e = float(frame[j, i])
-            if noisy and read_noise_e > 0.7 and lowest <= mean_e <= highest:
-                continue
-            mean_e = max(mean_e, 0.0)
-            if noisy:
-                charge = min(_poisson(mean_e, bits[i], normals), full_well_e)
-                charge += read_noise_e * _normal(_mixed(bits[i]), normals)
-            else:
-                charge = min(mean_e, full_well_e)
-            counts[j, i] = min(max(math.floor(charge / e_per_adc + rows_adc[j] + columns_adc[i]), 0), adc_max)
+    n, first = means.shape[0], y * electronics.columns_adc.shape[0] + x0
+    mask, shift = np.uint32(2**NORMAL_BITS - 1), np.uint32(NORMAL_BITS)
+    read_noise_e, full_well_e, noisy = electronics.read_noise_e, electronics.full_well_e, electronics.noisy
+    columns, bias = electronics.columns_adc[x0 : x0 + n], electronics.rows_adc[y]
+    e_per_adc, top = electronics.e_per_adc, electronics.adc_max
+    variance, bend = np.float32(read_noise_e**2), np.float32(electronics.bend)
+    per_e, offset, most = np.float32(1 / e_per_adc), np.float32(bias), np.float32(top)
+    one, sixth, zero = np.float32(1.0), np.float32(1 / 6), np.float32(0.0)
+    low, high = np.float32(max(LEAST_NORMAL - read_noise_e**2, 0.0)), np.float32(0.8 * full_well_e)
+    if not noisy or read_noise_e <= 0.7:
+        low = high + one
+    odd = 0
+    _random_row(key, first, bits[:n])
+    for i in range(n):
+        odd += (means[i] < low) | (means[i] > high)
+    for i in range(n):  # without branches or double precision, so that it runs on all lanes
+        mean, z = means[i] - bend * means[i] * means[i], NORMALS[bits[i] & mask] + NORMALS[(bits[i] >> shift) & mask]
+        total = mean + variance
+        electrons = mean + math.sqrt(total) * z + mean / total * (z * z - one) * sixth
+        level = np.floor(electrons * per_e + offset + columns[i])
+        counts[i] = np.uint16(min(max(level, zero), most))
+    if odd == 0:
+        return
+    for i in range(n):
+        if low <= means[i] <= high:
+            continue
+        mean_e = float(means[i])
+        mean_e -= electronics.bend * mean_e**2
+        own = _mixed(key + np.uint64(first + i) * STRIDE)
+        charge = min(_poisson(mean_e, own) if noisy else mean_e, full_well_e)
+        if noisy:
+            charge += read_noise_e * _normal(_mixed(own))
+        counts[i] = min(max(math.floor(charge / e_per_adc + bias + columns[i]), 0), top)
 
 
 @compiled
-def spill(frame: Electrons, full_well_e: float) -> None:
+def spill(light: Electrons, ground: Ground, x0: int, y0: int, full_well_e: float) -> None:
     """Let what is beyond full well run along the column, half each way, until it finds room; in place."""
-    height, width = frame.shape
-    well = np.float32(full_well_e)
-    full = np.zeros(width, np.bool_)
+    height, width = light.shape
+    well, nothing = np.float32(full_well_e), np.float32(0.0)
+    means, full = np.empty(width, np.float32), np.zeros(width, np.bool_)
     for j in range(height):
+        _ground_row(ground, x0, y0 + j, means)
         for i in range(width):
-            full[i] |= frame[j, i] > well
-    over = np.empty(height, np.float32)
+            full[i] |= (light[j, i] > nothing) & (light[j, i] + means[i] > well)
+    over, room = np.empty(height, np.float32), np.empty(height, np.float32)
     for i in range(width):
         if not full[i]:
             continue
         for j in range(height):
-            over[j] = max(frame[j, i] - well, np.float32(0.0)) / 2
-            frame[j, i] = min(frame[j, i], well)
+            _ground_row(ground, x0 + i, y0 + j, means[:1])
+            room[j] = max(well - means[0], nothing)
+            over[j] = max(light[j, i] - room[j], nothing) / 2
+            light[j, i] = min(light[j, i], room[j])
         for way in range(2):
-            carried = np.float32(0.0)
+            carried = nothing
             for step in range(height):
                 j = step if way == 0 else height - 1 - step
-                taken = min(well - frame[j, i], carried)
-                frame[j, i] += taken
+                taken = min(room[j] - light[j, i], carried)
+                light[j, i] += taken
                 carried += over[j] - taken
 
 
 @compiled
-def _random_row(key: np.uint64, first: np.uint64, bits: NDArray[np.uint64]) -> None:
-    """64 random bits for each pixel from its number: SplitMix64 (Steele et al. 2014), entered anywhere."""
-    for i in range(bits.shape[0]):
-        bits[i] = _mixed(key + (first + np.uint64(i)) * np.uint64(0x9E3779B97F4A7C15))
+def _ground_row(ground: Ground, x0: int, y: int, means: Electrons) -> None:
+    """What the pixels of a row expect without stars."""
+    sky, dark, seconds = np.float32(ground.sky_e), np.float32(ground.dark_e), np.float32(ground.glow_s)
+    means[:] = sky
+    if ground.flat.shape[0] > 0:
+        for i in range(means.shape[0]):
+            means[i] *= ground.flat[y, x0 + i]
+    for i in range(means.shape[0]):
+        means[i] += dark
+    if ground.glow.shape[0] > 0:
+        for i in range(means.shape[0]):
+            means[i] += ground.glow[y, x0 + i] * seconds
 
 
 @compiled
 def _mixed(z: np.uint64) -> np.uint64:
-    z += np.uint64(0x9E3779B97F4A7C15)
+    """64 random bits from a number: SplitMix64 (Steele et al. 2014)."""
+    z += STRIDE
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
 
 
 @compiled
-def _background_row(bits: NDArray[np.uint64], table: NDArray[np.uint64], counts: Counts) -> None:
-    """Draw from `background_table`; without a branch, which no processor could predict."""
-    mask, half, quarter = np.uint64(table.shape[0] - 1), np.uint64(32), np.uint64(16)
+def _random_row(key: np.uint64, first: int, bits: Bits) -> None:
+    """32 random bits for each pixel from its number: a bijection (Wellons' lowbias32) between two halves of a key."""
+    halves = _mixed(key)
+    begin, other = np.uint32(np.uint32(halves & np.uint64(0xFFFFFFFF)) + np.uint32(first)), np.uint32(halves >> 32)
     for i in range(bits.shape[0]):
-        column = table[bits[i] & mask]
-        other = np.uint64((bits[i] >> half) >= (column >> half))
-        counts[i] = np.uint16((column >> (other * quarter)) & np.uint64(0xFFFF))
+        z = np.uint32(begin + np.uint32(i))
+        z = np.uint32(z ^ (z >> np.uint32(16)))
+        z = np.uint32(z * np.uint32(0x7FEB352D))
+        z = np.uint32(z ^ (z >> np.uint32(15)) ^ other)
+        z = np.uint32(z * np.uint32(0x846CA68B))
+        bits[i] = np.uint32(z ^ (z >> np.uint32(16)))
 
 
 @compiled
-def _normal(bits: np.uint64, normals: Floats) -> float:
+def _normal(bits: np.uint64) -> float:
     mask = np.uint64(2**NORMAL_BITS - 1)
-    return float(normals[bits & mask] + normals[(bits >> np.uint64(32)) & mask])
+    return float(NORMALS[bits & mask] + NORMALS[(bits >> np.uint64(32)) & mask])
 
 
 @compiled
-def _poisson(mean: float, bits: np.uint64, normals: Floats) -> float:
+def _poisson(mean: float, bits: np.uint64) -> float:
     """A Poisson deviate: by inversion below a mean of 8, above a rounded normal deviate with the right skewness.
 
     (Cornish & Fisher 1938. At 8 its cumulative distribution is within 0.002 of the exact one; a plain normal deviate
     at 30 is within 0.012.)
     """
     if mean >= 8.0:
-        deviate = _normal(bits, normals)
+        deviate = _normal(bits)
         return max(0.0, math.floor(mean + math.sqrt(mean - 5 / 36) * deviate + (deviate**2 - 1) / 6 + 0.5))
     uniform = float(bits >> np.uint64(11)) * 2.0**-53
     chance = math.exp(-mean)
@@ -282,16 +341,16 @@ def _poisson(mean: float, bits: np.uint64, normals: Floats) -> float:
 
 
 @lru_cache(maxsize=16)
-def background_table(
+def ground_table(
     mean_e: float, read_noise_e: float, full_well_e: float, e_per_adc: float, bias_adc: float, adc_max: int
-) -> NDArray[np.uint64]:
-    """The distribution of the ADC counts of pixels that see only the background, as Walker's (1977) alias table.
+) -> tuple[Bits, Bits]:
+    """The distribution of the ADC counts of pixels that see only the ground, as Walker's (1977) alias table.
 
     Returns
     -------
-    [n] uint64 array, n a power of 2
-        Columns, of which to draw one at random: its first value (lowest 16 bits) holds with its chance (upper 32 bits,
-        in units of 2^-32), else its second (the 16 bits between).
+    chances, values : [n] uint32 arrays, n a power of 2
+        Columns, of which to draw one at random: its first value (the lower 16 bits) holds with its chance (in units of
+        2^-32), else its second (the upper 16 bits).
     """
     spread = 7 * math.sqrt(mean_e + read_noise_e**2 + 1)
     lowest = min(max(math.floor((mean_e - spread) / e_per_adc + bias_adc), 0), adc_max)
@@ -309,7 +368,7 @@ def background_table(
     return _alias_table(np.diff(np.concatenate([[0.0], np.minimum(below, 1.0), [1.0]])), lowest)
 
 
-def _alias_table(distribution: Floats, lowest: int) -> NDArray[np.uint64]:
+def _alias_table(distribution: Floats, lowest: int) -> tuple[Bits, Bits]:
     n = 1 << (len(distribution) - 1).bit_length()
     share = [*(distribution * n / distribution.sum()), *[0.0] * (n - len(distribution))]
     other = list(range(n))
@@ -322,7 +381,6 @@ def _alias_table(distribution: Floats, lowest: int) -> NDArray[np.uint64]:
         if share[giver] < 1:
             poor.append(rich.pop())
     # the very last 2^-32 of a sure column goes astray, to itself
-    chances = np.minimum(np.round(np.clip(share, 0, 1) * 2.0**32), 2.0**32 - 1).astype(np.uint64)
-    own, others = (np.minimum(lowest + np.array(values), 65535).astype(np.uint64) for values in (range(n), other))
-    table: NDArray[np.uint64] = (chances << np.uint64(32)) | (others << np.uint64(16)) | own
-    return table
+    chances = np.minimum(np.round(np.clip(share, 0, 1) * 2.0**32), 2.0**32 - 1).astype(np.uint32)
+    own, others = (np.minimum(lowest + np.array(values), 65535).astype(np.uint32) for values in (range(n), other))
+    return chances, (others << np.uint32(16)) | own

@@ -51,7 +51,7 @@ class Structure:
     Attributes
     ----------
     even : bool
-        Nothing does but hot pixels, and nothing else needs `render.digitise_uneven`.
+        Nothing does but hot pixels, and `render.even_ground` will do.
     flat : float32 map or None
         Light that arrives and is counted, relative: vignetting, dust, colour filters, the pixels' gains.
     glow : float32 map or None
@@ -65,7 +65,7 @@ class Structure:
     even: bool
     flat: NDArray[np.float32] | None
     glow: NDArray[np.float32] | None
-    columns_adc: Floats
+    columns_adc: NDArray[np.float32]
     telegraph_x: NDArray[np.int64]
     telegraph_y: NDArray[np.int64]
 
@@ -73,7 +73,7 @@ class Structure:
 def structure(spec: SensorSpec, optics: OpticsSpec, seed: int) -> Structure:
     """The fixed pattern of a sensor behind a telescope."""
     random = generator(seed, Subject.FLAT)
-    columns = spec.bias_columns_adc * random.standard_normal(spec.width_px)
+    columns = (spec.bias_columns_adc * random.standard_normal(spec.width_px)).astype(np.float32)
     size = spec.width_px * spec.height_px
     jumping = random.choice(size, round(spec.telegraph_share * size), replace=False)
     flat, glow = _flat(spec, optics, random), _glow(spec)
@@ -125,9 +125,18 @@ def _glow(spec: SensorSpec) -> NDArray[np.float32] | None:
     return glow
 
 
-def frame_random(noise_key: np.uint64, subject: Subject) -> np.random.Generator:
-    """Random numbers of one frame for what is not a pixel's own noise."""
-    return generator(int(noise_key), subject)
+def points(
+    spec: SensorSpec, hot: HotPixels, structure: Structure, exposure_s: float, warmth: float, noise_key: np.uint64
+) -> Points:
+    """The electrons of single pixels in one frame: hot and telegraph pixels, cosmic rays."""
+    random = generator(int(noise_key), Subject.HITS)
+    kinds = [(hot.x, hot.y, hot.e_per_s * (exposure_s * warmth))]
+    if len(structure.telegraph_x):
+        kinds.append(telegraph(spec, structure, random))
+    if spec.cosmic_rays_per_cm2_min:
+        kinds.append(cosmic_rays(spec, exposure_s, random))
+    x, y, e = (np.concatenate(column) for column in zip(*kinds, strict=True))
+    return x, y, e
 
 
 def telegraph(spec: SensorSpec, structure: Structure, random: np.random.Generator) -> Points:
@@ -152,13 +161,12 @@ def cosmic_rays(spec: SensorSpec, exposure_s: float, random: np.random.Generator
     return np.floor(x).astype(np.int64), np.floor(y).astype(np.int64), e
 
 
-def row_offsets_adc(spec: SensorSpec, noise_key: np.uint64) -> Floats:
-    """Each row's offset in one frame: the fixed slope, and banding."""
-    slope = spec.bias_slope_adc * np.linspace(0, 1, spec.height_px)
-    if not spec.row_noise_adc:
-        return slope
-    noise: Floats = slope + spec.row_noise_adc * frame_random(noise_key, Subject.ROWS).standard_normal(spec.height_px)
-    return noise
+def row_offsets_adc(spec: SensorSpec, bias_adc: float, noise_key: np.uint64) -> NDArray[np.float32]:
+    """Each row's offset in one frame: the bias, the fixed slope, and banding."""
+    rows = bias_adc + spec.bias_slope_adc * np.linspace(0, 1, spec.height_px)
+    if spec.row_noise_adc:
+        rows += spec.row_noise_adc * generator(int(noise_key), Subject.ROWS).standard_normal(spec.height_px)
+    return rows.astype(np.float32)
 
 
 def dark_factor(spec: SensorSpec, temp_c: float) -> float:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm, poisson
 
-from simulators.render import NORMALS, add_stars, background_table, digitise
+from simulators.render import NO_MAP, Electronics, Ground, add_stars, digitise, even_ground, ground_table
 from simulators.world import pieces
 
 ONE_PIECE = np.array([[0.0, 0.0, 1.0, 0.0, 0.0]])
@@ -76,10 +76,22 @@ def test_stars_outside_add_nothing_but_their_wings():
 
 
 def digitised(light, base_e, *, read_noise_e=4.7, full_well_e=13000.0, e_per_adc=1.8, bias_adc=64.0, key=7, x0=0, y0=0):
-    numbers = (base_e, read_noise_e, full_well_e, e_per_adc, bias_adc, 4095)
+    shape = y0 + light.shape[0], 1000
+    ground = Ground(base_e, NO_MAP, 0.0, NO_MAP, 0.0)
+    electronics = Electronics(
+        read_noise_e,
+        full_well_e,
+        0.0,
+        e_per_adc,
+        np.full(shape[0], bias_adc, np.float32),
+        np.zeros(shape[1], np.float32),
+        4095,
+        True,
+    )
     counts = np.empty(light.shape, np.uint16)
-    table = background_table(*numbers)
-    digitise(light, x0, y0, 1000, *numbers, np.uint64(key), table, NORMALS, counts)
+    table = ground_table(base_e, read_noise_e, full_well_e, e_per_adc, bias_adc, 4095)
+    even_ground(x0, y0, shape[1], np.uint64(key), *table, counts)
+    digitise(light, ground, electronics, x0, y0, np.uint64(key), counts)
     return counts
 
 

@@ -13,10 +13,10 @@ from simulators import sensor as chip
 from simulators.camera import SimulatedCamera
 from simulators.frame import render
 from simulators.psf import moffat_parts, psf_parts
-from simulators.render import add_stars, spill
+from simulators.render import NO_MAP, Ground, add_stars, spill
 from simulators.scenario import load_scenario, presets
 from simulators.setup import OpticsSpec, SensorSpec, Setup, SkySpec
-from simulators.streams import Subject, key
+from simulators.streams import Subject, generator, key
 from simulators.world import World
 
 NO_STARS = SkySpec(faintest_mag=4.01, background_mag_per_arcsec2=18.0)
@@ -176,17 +176,20 @@ def test_nonlinearity_takes_its_share_at_full_well():
         assert 1 - b / a == pytest.approx(0.05 * part, rel=0.05)
 
 
+BLACK = Ground(0.0, NO_MAP, 0.0, NO_MAP, 0.0)
+
+
 def test_blooming_keeps_electrons_and_runs_along_columns():
     image = np.zeros((101, 21), np.float32)
     image[50, 10] = 10_500.0
-    spill(image, 1000.0)
+    spill(image, BLACK, 0, 0, 1000.0)
     assert image.sum() == pytest.approx(10_500)
     assert image.max() == 1000
     assert np.flatnonzero(image[:, 10]).tolist() == list(range(45, 56))
     assert np.count_nonzero(image.sum(axis=0)) == 1
     at_the_edge = np.zeros((4, 1), np.float32)
     at_the_edge[0, 0] = 1e6
-    spill(at_the_edge, 10.0)
+    spill(at_the_edge, BLACK, 0, 0, 10.0)
     assert at_the_edge.max() == 10.0
 
 
@@ -226,7 +229,7 @@ def test_cosmic_rays_come_at_their_rate():
     world = rig(spec, sky=DARK_SKY)
     area = 320 * 240 * 3.75e-4**2
     assert frame(world, 60.0).max() > 2000
-    tracks = [chip.cosmic_rays(spec, 60.0, chip.frame_random(np.uint64(n), Subject.HITS)) for n in range(100)]
+    tracks = [chip.cosmic_rays(spec, 60.0, generator(n, Subject.HITS)) for n in range(100)]
     lengths = np.array([len(track[0]) for track in tracks])
     assert lengths.sum() / 100 == pytest.approx(
         2000 * area * np.mean([math.ceil(2 * v) for v in np.random.default_rng(1).lognormal(1.2, 0.8, 4000)]), rel=0.1

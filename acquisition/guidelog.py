@@ -239,7 +239,7 @@ class OpenLoop:
 
 
 def open_loop(section: GuidingSection) -> OpenLoop:
-    """Undo a section's guiding: raw displacement + lock shifts + earlier pulses times the calibrated rate.
+    """Undo a section's guiding: raw displacement + lock shifts + earlier pulses (guide, manual) times the rate.
 
     Raises
     ------
@@ -251,9 +251,14 @@ def open_loop(section: GuidingSection) -> OpenLoop:
         raise ConfigError(f"guiding of {section.begins}: the log's header has no xRate and yRate (px/s)")
     shifts: dict[int, tuple[float, float]] = {}
     for after, text in section.infos:
+        ra, dec = shifts.get(after, (0.0, 0.0))
         if found := re.match(r"DITHER by (-?[\d.]+), (-?[\d.]+)", text):
-            ra, dec = shifts.get(after, (0.0, 0.0))
             shifts[after] = ra + float(found[1]), dec + float(found[2])
+        elif found := re.match(r"Manual guide \(Mount\) (West|East|North|South) (\d+) ms", text):
+            way, ms = found[1][0], int(found[2])
+            ra += _signed_s(ms, way, "W") * rates[0] if way in "WE" else 0.0
+            dec += _signed_s(ms, way, "S") * rates[1] if way in "SN" else 0.0
+            shifts[after] = ra, dec
     ra_sum = dec_sum = 0.0
     points: list[tuple[float, float, float, float]] = []
     for i, row in enumerate(section.rows):

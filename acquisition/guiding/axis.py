@@ -9,7 +9,19 @@ from concurrent.futures import Executor
 from typing import Any
 
 from acquisition.geometry import MountResponse
-from acquisition.guiding.algorithms import Dithered, Input, Law, LawRunner, Lost, Measured, Resumed, Sent, Settled
+from acquisition.guiding.algorithms import (
+    Dithered,
+    Input,
+    Law,
+    LawRunner,
+    Lost,
+    Measured,
+    Predictive,
+    Resumed,
+    Sent,
+    Settled,
+)
+from acquisition.guiding.algorithms.predictive import Worm
 from acquisition.mount import MountState
 
 _USUAL_GUIDE_RATE = 7.5  # arcsec/s, half of sidereal
@@ -25,12 +37,33 @@ class Axis:
         Per px.
     executor : Executor or None
         For the law's long work.
+    worm : Worm or None
+        What is known of the mount's, for laws that can begin with it.
     """
 
-    def __init__(self, law: Law[Any], scale_arcsec: float, executor: Executor | None) -> None:
-        self._law = LawRunner(law, executor)
+    def __init__(self, law: Law[Any], scale_arcsec: float, executor: Executor | None, worm: Worm | None = None) -> None:
+        self._scale_arcsec = scale_arcsec
+        self._executor = executor
         self._last_px = 0.0  # what was sent for the last correction
-        self._unit_per_px = scale_arcsec if law.unit == "arcsec" else 1.0
+        self._begin(law, worm)
+
+    def _begin(self, law: Law[Any], worm: Worm | None) -> None:
+        state = law.start_with(worm) if isinstance(law, Predictive) and worm is not None else None
+        self._law = LawRunner(law, self._executor, state)
+        self._unit_per_px = self._scale_arcsec if law.unit == "arcsec" else 1.0
+
+    @property
+    def worm(self) -> Worm | None:
+        """What the law has learned of the worm; None before it has, and for laws that learn nothing."""
+        law = self._law.law
+        return law.learned(self._law.state) if isinstance(law, Predictive) else None
+
+    def change(self, law: Law[Any], worm: Worm | None = None) -> None:
+        """Go on with another law, which begins anew; the same law with other parameters keeps what it knows."""
+        if type(law) is type(self._law.law):
+            self._law = LawRunner(law, self._executor, self._law.state)
+        else:
+            self._begin(law, worm)
 
     def measured(
         self, t_s: float, px: float, err_px: float | None, snr: float | None, exposure_s: float, now_s: float

@@ -9,10 +9,12 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from acquisition.camera import FrameTruth
 from acquisition.geometry import MountResponse
+from acquisition.guiding.algorithms import Law
+from acquisition.guiding.algorithms.predictive import Worm
 from acquisition.images.meta import GuideStar
 from acquisition.mount import Direction
 
@@ -132,11 +134,23 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A frame that gave no measurement."""
+    """A frame that gave no measurement.
+
+    Attributes
+    ----------
+    t_s : float
+        When that was known.
+    frame : int
+    reason : str
+    ra_pulse_s, dec_pulse_s : float
+        Sent by prediction alone; positive: West, South.
+    """
 
     t_s: float
     frame: int
     reason: str
+    ra_pulse_s: float = 0.0
+    dec_pulse_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +171,23 @@ class Settling:
     t_s: float
     done: bool | None
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LawChanged:
+    """An axis ("RA", "Dec") is guided by another law, or by the same with other parameters."""
+
+    t_s: float
+    axis: str
+    law: Law[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WormLearned:
+    """What the RA law has learned of the worm so far, as at declination 0; worth keeping."""
+
+    t_s: float
+    worm: Worm
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +235,8 @@ Event: TypeAlias = (
     | Dropped
     | DitherBegan
     | Settling
+    | LawChanged
+    | WormLearned
     | Notice
     | Alarm
     | GuidingEnded

@@ -30,8 +30,9 @@ class FrameTable:
         match event:
             case Step():
                 self._writer.writerow(_row(event))
-            case Dropped(frame=frame, reason=reason):
-                self._writer.writerow({"frame": frame, "lost": reason})
+            case Dropped():
+                pulses = {"ra_pulse_s": event.ra_pulse_s, "dec_pulse_s": event.dec_pulse_s}
+                self._writer.writerow({"frame": event.frame, "lost": event.reason, **pulses})
             case _:
                 return
         self._stream.flush()

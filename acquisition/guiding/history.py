@@ -48,7 +48,7 @@ class History:
                     )
                 )  # fmt: skip
             case Dropped():
-                self.points.append(Point(self._since(event), None, None, 0.0, 0.0, None))
+                self.points.append(Point(self._since(event), None, None, event.ra_pulse_s, event.dec_pulse_s, None))
             case DitherBegan():
                 self.dithers.append(self._since(event))
             case _:

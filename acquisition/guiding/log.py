@@ -22,6 +22,7 @@ from acquisition.guiding.events import (
     Event,
     GuidingBegan,
     GuidingEnded,
+    LawChanged,
     Notice,
     Selected,
     Settling,
@@ -30,7 +31,9 @@ from acquisition.guiding.events import (
     Step,
 )
 from acquisition.guiding.settings import GuiderSettings
+from acquisition.mount import Direction
 
+_PHD2_AXES = {"RA": "X", "Dec": "Y"}
 _LOST = 3
 """PHD2's error code for a star of low mass: what a frame without stars gets."""
 
@@ -83,8 +86,10 @@ class GuideLog:
                 self._guiding_begins(event)
             case Step():
                 self._step(event)
-            case Dropped(frame=frame, t_s=t_s, reason=reason):
-                self._writer.row(DropRow(frame, self._elapsed(t_s), 0.0, 0.0, _LOST, f"Star lost - {reason}"))
+            case Dropped():
+                self._dropped(event)
+            case LawChanged(axis=axis, law=law):
+                self._writer.info(f"Guiding parameter change, {_PHD2_AXES[axis]} guide algorithm = {_law(law)}")
             case DitherBegan():
                 lock = f"new lock pos = {event.lock_x:.3f}, {event.lock_y:.3f}"
                 self._writer.info(f"DITHER by {event.ra_px:.3f}, {event.dec_px:.3f}, {lock}")
@@ -154,6 +159,15 @@ class GuideLog:
                 *_pulse(step.ra), *_pulse(step.dec), mass, snr,
             )
         )  # fmt: skip
+
+    def _dropped(self, event: Dropped) -> None:
+        """The row has no place for pulses: those sent by prediction are told as PHD2 tells those of a user."""
+        reason = f"Star lost - {event.reason}"
+        self._writer.row(DropRow(event.frame, self._elapsed(event.t_s), 0.0, 0.0, _LOST, reason))
+        for pulse_s, positive in ((event.ra_pulse_s, Direction.WEST), (event.dec_pulse_s, Direction.SOUTH)):
+            if pulse_s:
+                way = positive if pulse_s > 0 else positive.opposite
+                self._writer.info(f"Manual guide (Mount) {way.name.capitalize()} {abs(pulse_s) * 1000:.0f} ms")
 
     def _elapsed(self, t_s: float) -> float:
         return t_s - self._began_s if self._began_s is not None else 0.0

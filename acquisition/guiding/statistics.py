@@ -125,6 +125,10 @@ class GuidingStatistics:
             case Dropped():
                 self.frames += 1
                 self.lost_frames += 1
+                for track, pulse_s, rate in zip(
+                    self._tracks, (event.ra_pulse_s, event.dec_pulse_s), self._rates(), strict=True
+                ):
+                    track.undone += pulse_s * rate
             case Step():
                 self._step(event)
             case _:
@@ -185,16 +189,19 @@ class GuidingStatistics:
         """The guide stars of the last choice."""
         return self._stars.figures()
 
+    def _rates(self) -> tuple[float, float]:
+        """px per s of pulse."""
+        response = self._response
+        return (0.0, 0.0) if response is None else (response.ra.rate_px_per_s, response.dec.rate_px_per_s)
+
     def _step(self, step: Step) -> None:
         self.frames += 1
         self.last = step
         self._stars.add(step)
         if step.dx_err is not None and step.dy_err is not None:
             self._noise.add((step.dx_err**2 + step.dy_err**2) / 2)
-        if self._response is not None:
-            rates = self._response.ra.rate_px_per_s, self._response.dec.rate_px_per_s
-            for track, axis, rate in zip(self._tracks, (step.ra, step.dec), rates, strict=True):
-                track.add(step.t_s, axis, rate, step.settling)
+        for track, axis, rate in zip(self._tracks, (step.ra, step.dec), self._rates(), strict=True):
+            track.add(step.t_s, axis, rate, step.settling)
         for axis in (step.ra, step.dec):
             self.pulses += axis.direction is not None
             self.limited_pulses += axis.limited

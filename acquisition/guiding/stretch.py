@@ -12,6 +12,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 import numpy as np
 
 from acquisition.geometry import MountResponse, cd_scale_arcsec, pixel_scale_arcsec
+from acquisition.guiding.algorithms.predictive import Worm
 from acquisition.guiding.announcer import Announcer
 from acquisition.guiding.apply import NO_PULSE, Pulse
 from acquisition.guiding.axis import Axis, scale_by_guide_rate
@@ -22,9 +23,11 @@ from acquisition.guiding.events import (
     Dropped,
     GuidingBegan,
     GuidingEnded,
+    LawChanged,
     Settling,
     State,
     Step,
+    WormLearned,
 )
 from acquisition.guiding.lock import Lock
 from acquisition.guiding.measure import FrameSource, Measurement
@@ -38,6 +41,7 @@ from acquisition.images import Image
 from acquisition.mount import MountState
 from acquisition.virtual_time import VirtualTimeLoop, utc_now
 
+_LEARN_EVERY_S = 600.0  # between notes of what the RA law has learned
 _LOOK_EVERY_S = 10.0  # at what the mount says of itself
 _JUMP_PX = 5.0
 _SLEW_POLL_S = 1.0
@@ -61,11 +65,14 @@ class Stretch:
         What the mount says at the beginning.
     first : Measurement
         Sets the lock.
+    worm : Worm or None
+        What was learned of it before.
     """
 
     def __init__(
         self, frames: FrameSource, mount: WatchedMount, settings: GuiderSettings, orders: Orders, announcer: Announcer,
         random: np.random.Generator, response: MountResponse, pointing: MountState, first: Measurement,
+        worm: Worm | None = None,
     ) -> None:  # fmt: skip
         self._frames = frames
         self._mount = mount
@@ -78,9 +85,10 @@ class Stretch:
         self._scale = _scale_arcsec(first.image, settings.focal_length_mm)
         self._executor = _executor()
         self._law_scale = self._scale or scale_by_guide_rate(response, pointing)
-        self._ra, self._dec = (
-            Axis(law, self._law_scale, self._executor) for law in (settings.ra_law, settings.dec_law)
-        )
+        self._cos_dec = 1.0 if pointing.dec_deg is None else max(0.1, math.cos(math.radians(pointing.dec_deg)))
+        self._worm = worm
+        self._ra = Axis(settings.ra_law, self._law_scale, self._executor, self._worm_here())
+        self._dec = Axis(settings.dec_law, self._law_scale, self._executor)
         self._lock = Lock.on(first)
         self._pulses = Pulses(mount, response, settings.ra_limits, settings.dec_limits, announcer)
         self._vigilance = Vigilance(announcer)
@@ -90,6 +98,11 @@ class Stretch:
         self._seen_s = _now()
         self._settling: SettleState | None = None
         self._frame = 0
+
+    @property
+    def worm(self) -> Worm | None:
+        """What is known of the worm by now, as at declination 0."""
+        return self._worm
 
     async def run(self, end_s: float) -> None:
         """Guide; `orders.stop` says why it ended, None when the telescope points elsewhere."""
@@ -104,12 +117,17 @@ class Stretch:
         self._announcer.change(State.GUIDING, "on the guide stars" if settings.corrections else "corrections are off")
         every_s = settings.dither.every_s or math.inf
         next_dither_s, look_s = began_s + every_s, began_s + _LOOK_EVERY_S
+        learn_s = began_s + _LEARN_EVERY_S
         distance: float | None = 0.0
         try:
             while self._orders.stop is None:
                 if _now() >= end_s:
                     self._orders.stop = "duration reached"
                     break
+                self._change_laws()
+                if _now() >= learn_s:
+                    learn_s = _now() + _LEARN_EVERY_S
+                    self._learn()
                 if self._orders.dither is None and _now() >= next_dither_s:
                     self._orders.dither = settings.dither.amount_px, settings.dither.ra_only
                 if self._orders.dither and self._settling is None and self._announcer.state is State.GUIDING:
@@ -125,10 +143,31 @@ class Stretch:
                 distance = await (self._lost(found) if isinstance(found, str) else self._step(found))
                 self._settle(distance)
         finally:
+            self._learn()
             if self._executor is not None:
                 self._executor.shutdown(wait=False, cancel_futures=True)
             reason = self._orders.stop or "the telescope points elsewhere"
             self._announcer.tell(GuidingEnded(_now(), utc_now(), _now() - began_s, reason))
+
+    def _change_laws(self) -> None:
+        orders = self._orders
+        if orders.ra_law is not None:
+            self._learn()
+            self._ra.change(orders.ra_law, self._worm_here())
+            self._announcer.tell(LawChanged(_now(), "RA", orders.ra_law))
+        if orders.dec_law is not None:
+            self._dec.change(orders.dec_law)
+            self._announcer.tell(LawChanged(_now(), "Dec", orders.dec_law))
+        orders.ra_law = orders.dec_law = None
+
+    def _worm_here(self) -> Worm | None:
+        return None if self._worm is None else self._worm.scaled(self._cos_dec)
+
+    def _learn(self) -> None:
+        """Keep what the RA law knows of the worm."""
+        if (worm := self._ra.worm) is not None:
+            self._worm = worm.scaled(1 / self._cos_dec)
+            self._announcer.tell(WormLearned(_now(), self._worm))
 
     async def _step(self, found: Measurement) -> float:
         """Correct one measured frame; returns the distance from the lock, px."""
@@ -166,11 +205,11 @@ class Stretch:
     async def _lost(self, reason: str) -> None:
         """A frame without a measurement: the laws may go on by what they expect."""
         now, limit_s = _now(), self._settings.lost_limit_s
-        self._announcer.tell(Dropped(now, self._frame, reason))
         self._vigilance.lost()
         if limit_s is not None and now - self._seen_s > limit_s:
             self._orders.stop = f"no star for {now - self._seen_s:.0f} s, {limit_s:g} s are allowed: {reason}"
         if self._orders.pause:
+            self._announcer.tell(Dropped(now, self._frame, reason))
             return
         exposure_s = self._frames.settings.exposure_s
         wanted = self._ra.lost(now, exposure_s), self._dec.lost(now, exposure_s)
@@ -179,7 +218,9 @@ class Stretch:
             self._bridged = bridged
             how = "guided by prediction" if bridged else "no corrections until a star is back"
             self._announcer.change(State.LOST_LOCK, f"{reason}; {how}", anew=True)
-        await self._correct(wanted)
+        ra, dec = await self._correct(wanted)
+        signed_s = (math.copysign(pulse.duration_s, pulse.sent_px) for pulse in (ra, dec))
+        self._announcer.tell(Dropped(now, self._frame, reason, *signed_s))
 
     async def _correct(self, wanted: tuple[float, float]) -> tuple[Pulse, Pulse]:
         """Send what the laws want, as far as limits and the mount allow, and tell the laws what that was."""
@@ -195,6 +236,7 @@ class Stretch:
         allowed = 0.0 if ra_held else wanted[0], 0.0 if dec_held else wanted[1]
         pulses = await self._pulses.send(allowed, both_ways=self._settling is not None)
         self._vigilance.sent(pulses[0].sent_px, pulses[1].sent_px)
+        self._frames.corrected(*self._response.to_pixels(pulses[0].sent_px, pulses[1].sent_px))
         if self._mount.down or any(pulse.direction for pulse in pulses):
             await self._frames.moved(self._settings.after_pulse_s)
         return pulses
@@ -208,11 +250,11 @@ class Stretch:
             if ra.direction is None:
                 self._wobble_px = 0.0  # the law brings it back
 
-    def _next_exposure_s(self) -> float:
-        settling_s = self._settings.settle.exposure_s
-        if self._settling is None or settling_s is None:
-            return self._exposure_s
-        return min(settling_s, self._exposure_s)
+    def _next_exposure_s(self) -> float | None:
+        settling_s = self._settings.settle.exposure_s if self._settling is not None else None
+        if self._settings.exposure is not None:
+            return settling_s  # None: as the law has it
+        return self._exposure_s if settling_s is None else min(settling_s, self._exposure_s)
 
     async def _repointed(self) -> bool:
         """Whether the telescope was pointed elsewhere or changed sides; waits until it has arrived."""

@@ -130,12 +130,12 @@ def strongest_line(
     """
     n = len(t_s)
     duration_s = float(t_s[-1] - t_s[0]) if n > 1 else 0.0
-    if n < 100 or duration_s < 400:
+    if n < 60 or duration_s < 120:
         return None
     limit = 4 * float(np.median(np.abs(innovations))) / 0.6745
     y = np.clip(innovations, -limit, limit)
     y = y - y.mean()
-    frequencies = np.arange(1 / 200, 0.45 * (n - 1) / duration_s, 0.5 / duration_s)
+    frequencies = np.arange(max(1 / 200, 4 / duration_s), 0.45 * (n - 1) / duration_s, 0.5 / duration_s)
     for taken in taken_hz:
         frequencies = frequencies[np.abs(frequencies - taken) > 1 / duration_s]
     if len(frequencies) < 10:

@@ -36,7 +36,9 @@ _LEARNED = 2  # banks before those that know a period
 _SEARCH_EVERY_S, _SEARCHES = 20.0, 20  # a search at the earliest after 20 s, or 1/20 of the time so far
 _SCAN_EVERY_S, _SCANS = 600.0, 8  # over all periods: at the latest after 600 s, or 1/8 of the time so far
 _CONVINCING = 3.0  # by how much another period's log-likelihood must be better
+_CONVINCING_LINE = 8.0  # the same for a line, which was chosen among hundreds of frequencies
 _NOTICEABLE = 0.03  # change of the worm's phase over the history, rad
+_NOTICEABLE_CYCLES = 0.02  # the same of a line
 _REFINED_HARMONICS = 20
 _REFINED_WALKS = _PERIODIC_WALKS[1:4]
 _WORK_TAKES_S = 4.0
@@ -51,23 +53,28 @@ class Worm:
 
     Attributes
     ----------
-    period_s : float
+    period_s : float or None
+        None before it is found.
     lines_hz : tuple of float
         Lines that are not among the worm's harmonics.
     amplitudes : tuple of float
         Of the worm's harmonics as another night had them, arcsec; empty if this is the first.
     """
 
-    period_s: float
+    period_s: float | None = None
     lines_hz: tuple[float, ...] = ()
     amplitudes: tuple[float, ...] = ()
+
+    def scaled(self, factor: float) -> Worm:
+        """The same with larger or smaller amplitudes: arcs on the sky shrink with cos δ."""
+        return replace(self, amplitudes=tuple(factor * amplitude for amplitude in self.amplitudes))
 
 
 @dataclass(frozen=True)
 class Refit:
     """What the work off the loop's path found: banks that have seen the first `frames` of the history."""
 
-    worm: Worm | None
+    worm: Worm
     banks: tuple[Bank, ...] | None
     frames: int
     anew: bool
@@ -92,7 +99,7 @@ class PredictiveState:
         From one correction to the next, as it usually is.
     typical_variance : float
         Of the centroids, as their error bars have it.
-    worm : Worm or None
+    worm : Worm
     searched_s, scanned_s : float
         When the last search for a period began, and the last over all periods; s since the first frame.
     work : Work or None
@@ -106,7 +113,7 @@ class PredictiveState:
     last_correction: float = 0.0
     cycle_s: float = 0.0
     typical_variance: float = 0.0
-    worm: Worm | None = None
+    worm: Worm = Worm()
     searched_s: float = 0.0
     scanned_s: float = -1e9
     work: Work | None = None
@@ -145,8 +152,10 @@ class Predictive:
 
         `dataclasses.asdict` makes a dict of it, ``Worm(**dict)`` the other way.
         """
-        if state.worm is None or len(state.banks) <= _LEARNED:
+        if not _has_worm(state) or state.worm.period_s is None:
             return None
+        if state.history.rows[-1, 0] < 0.9 * state.worm.period_s:
+            return state.worm if state.worm.amplitudes else None
         longest = state.banks[-1]
         waves = longest.x[int(np.argmax(longest.score)), 2 : 2 + 2 * max(_HARMONICS)]
         return replace(state.worm, amplitudes=tuple(np.hypot(waves[::2], waves[1::2]).tolist()))
@@ -175,7 +184,7 @@ class Predictive:
             trend = kalman_bank.new_bank(_TREND_WALKS, position, 0.05, none, none, none)
             swing = kalman_swing.new_swing_bank(_SWING_WALKS, _SWINGS, position, 0.05)
             state = replace(state, banks=(trend, swing), epoch_s=given.t_s)
-            if state.worm is not None:
+            if state.worm.period_s is not None:
                 first = np.array([[0.0, given.exposure_s, position, 1.0, 0.0]])
                 known = tuple(_periodic_bank(first, state.worm, h, _PERIODIC_WALKS) for h in _HARMONICS)
                 state = replace(state, banks=(trend, swing, *known))
@@ -267,47 +276,82 @@ def _predict(state: PredictiveState, t_s: float) -> tuple[float, float]:
 # ---- periods and lines, off the loop's path
 
 
+def _has_worm(state: PredictiveState) -> bool:
+    """Whether there are filters that know a period (not only lines)."""
+    return len(state.banks) == _LEARNED + len(_HARMONICS)
+
+
 def _with_work(state: PredictiveState, t_s: float) -> PredictiveState:
     if state.work is not None or t_s - state.searched_s < max(_SEARCH_EVERY_S, t_s / _SEARCHES):
         return state
-    scan = state.worm is None or t_s - state.scanned_s >= min(_SCAN_EVERY_S, t_s / _SCANS)
-    rows, worm, built = state.history.rows, state.worm, len(state.banks) > _LEARNED
+    scan = state.worm.period_s is None or t_s - state.scanned_s >= min(_SCAN_EVERY_S, t_s / _SCANS)
+    rows, worm, built = state.history.rows, state.worm, _has_worm(state)
     work = Work(state.epoch_s + t_s + _WORK_TAKES_S, lambda: _search(rows, worm, built, scan))
     return replace(state, searched_s=t_s, scanned_s=t_s if scan else state.scanned_s, work=work)
 
 
-def _search(rows: FloatArray, worm: Worm | None, built: bool, scan: bool) -> Refit:
+def _search(rows: FloatArray, worm: Worm, built: bool, scan: bool) -> Refit:
     """Find period and lines, and filter the history anew when they have changed."""
-    from acquisition.kernels.worm_period import search_period, strongest_line
-
     recent = rows[-_REPLAY_FRAMES:]
-    t_s, z = recent[:, 0], recent[:, 2]
-    duration_s = float(t_s[-1] - t_s[0])
-    period_s = search_period(t_s, z, None if scan or worm is None else worm.period_s)
-    if period_s is None:
-        return Refit(worm, None, len(rows), False)
-    period_s = _likeliest_period(recent, period_s, wide=scan or not built)
-    old = worm.period_s if worm is not None else None
-    lines = worm.lines_hz if worm is not None else ()
-    changed = old is None or 2 * np.pi * abs(period_s - old) * duration_s / old**2 > _NOTICEABLE
-    anew = old is None or abs(period_s / old - 1) > 0.01
-    if old is not None and anew and _log_likelihood(recent, period_s) < _log_likelihood(recent, old) + _CONVINCING:
-        period_s, changed, anew = old, False, False
-    if not changed and old is not None:
-        period_s = old
-    added = None
-    if built and len(lines) < _MOST_LINES:
-        harmonics = np.arange(1, max(_HARMONICS) + 1) / period_s
-        last = rows[-_LINE_FRAMES:]
-        added = strongest_line(last[:, 0], last[:, 4], np.concatenate([harmonics, lines]))
-    if added is not None:
-        lines = (*lines, added)
-    amplitudes = worm.amplitudes if worm is not None and not anew else ()
-    found = Worm(period_s, lines, amplitudes)
-    if duration_s < 0.9 * period_s or not (changed or added or not built):
+    period_s = _period(recent, worm, scan, built)
+    anew = period_s is not None and (worm.period_s is None or abs(period_s / worm.period_s - 1) > 0.01)
+    lines, added = _lines(recent, rows[-_LINE_FRAMES:], period_s, worm.lines_hz)
+    found = Worm(period_s, lines, () if anew else worm.amplitudes)
+    if (found == worm and (built or period_s is None)) or (period_s is None and not lines):
         return Refit(found, None, len(rows), False)
-    banks = tuple(_periodic_bank(recent, found, harmonics, _PERIODIC_WALKS) for harmonics in _HARMONICS)
-    return Refit(found, banks, len(rows), anew or added is not None)
+    orders = (0,) if period_s is None else _HARMONICS
+    banks = tuple(_periodic_bank(recent, found, harmonics, _PERIODIC_WALKS) for harmonics in orders)
+    return Refit(found, banks, len(rows), anew or added)
+
+
+def _period(rows: FloatArray, worm: Worm, scan: bool, built: bool) -> float | None:
+    """The worm's period: the known one unless another expects the history better."""
+    from acquisition.kernels.worm_period import search_period
+
+    old = worm.period_s
+    period_s = search_period(rows[:, 0], rows[:, 2], None if scan else old)
+    duration_s = float(rows[-1, 0] - rows[0, 0])
+    if period_s is None or duration_s < 0.9 * period_s:
+        return old
+    period_s = _likeliest_period(rows, period_s, wide=scan or not built)
+    if old is None:
+        return period_s
+    if 2 * np.pi * abs(period_s - old) * duration_s / old**2 <= _NOTICEABLE:
+        return old
+    if abs(period_s / old - 1) > 0.01:
+        better = _log_likelihood(rows, Worm(period_s)) - _log_likelihood(rows, Worm(old))
+        return period_s if better > _CONVINCING else old
+    return period_s
+
+
+def _lines(
+    rows: FloatArray, last: FloatArray, period_s: float | None, lines: tuple[float, ...]
+) -> tuple[tuple[float, ...], bool]:
+    """Lines that are not the worm's: the known ones refined, and perhaps one more; and whether there is one."""
+    from acquisition.kernels.worm_period import strongest_line
+
+    duration_s = float(rows[-1, 0] - rows[0, 0])
+    harmonics = np.zeros(0) if period_s is None else np.arange(1, max(_HARMONICS) + 1) / period_s
+    apart = tuple(line for line in lines if np.all(np.abs(harmonics - line) > 1 / duration_s))
+    for i, line in enumerate(apart):
+        step = 0.25 / duration_s
+        scores = [
+            _log_likelihood(rows, Worm(period_s, (*apart[:i], line + shift, *apart[i + 1 :])), min(_HARMONICS))
+            for shift in (-step, 0.0, step)
+        ]
+        curvature = scores[0] - 2 * scores[1] + scores[2]
+        shift = float(np.clip(0.5 * (scores[0] - scores[2]) / curvature, -1, 1)) if curvature < 0 else 0.0
+        if abs(shift) * step * duration_s > _NOTICEABLE_CYCLES:
+            apart = (*apart[:i], line + shift * step, *apart[i + 1 :])
+    if len(apart) == _MOST_LINES:
+        return apart, False
+    added = strongest_line(last[:, 0], last[:, 4], np.concatenate([harmonics, apart]))
+    if added is None:
+        return apart, False
+    more = (*apart, added)
+    gained = _log_likelihood(rows, Worm(period_s, more), min(_HARMONICS))
+    gained -= _log_likelihood(rows, Worm(period_s, apart), min(_HARMONICS))
+    return (more, True) if gained > _CONVINCING_LINE else (apart, False)
 
 
 def _likeliest_period(rows: FloatArray, period_s: float, wide: bool) -> float:
@@ -315,7 +359,7 @@ def _likeliest_period(rows: FloatArray, period_s: float, wide: bool) -> float:
     wide_s = period_s**2 / (12 * np.pi * (rows[-1, 0] - rows[0, 0]))  # half a radian of the third harmonic
     for step in (wide_s, wide_s / 4) if wide else (wide_s / 4,):
         periods = period_s + step * np.arange(-2, 3)
-        scores = np.array([_log_likelihood(rows, period) for period in periods])
+        scores = np.array([_log_likelihood(rows, Worm(period)) for period in periods])
         i = int(np.clip(np.argmax(scores), 1, 3))
         below, here, above = scores[i - 1 : i + 2]
         curvature = below - 2 * here + above
@@ -324,8 +368,8 @@ def _likeliest_period(rows: FloatArray, period_s: float, wide: bool) -> float:
     return period_s
 
 
-def _log_likelihood(rows: FloatArray, period_s: float) -> float:
-    bank = _periodic_bank(rows, Worm(period_s), _REFINED_HARMONICS, _REFINED_WALKS, 1e9)
+def _log_likelihood(rows: FloatArray, worm: Worm, harmonics: int = _REFINED_HARMONICS) -> float:
+    bank = _periodic_bank(rows, worm, harmonics if worm.period_s is not None else 0, _REFINED_WALKS, 1e9)
     return float(bank.score.max())
 
 
@@ -335,14 +379,14 @@ def _periodic_bank(rows: FloatArray, worm: Worm, harmonics: int, walks: FloatArr
 
     t_s, exposure_s, z, weight = (np.ascontiguousarray(column) for column in rows[:, :4].T)
     h = np.arange(1, harmonics + 1)
-    if len(worm.amplitudes) >= harmonics:
+    if len(worm.amplitudes) >= harmonics > 0:
         amplitude = max(0.3, worm.amplitudes[0])
         waves = np.square(worm.amplitudes[:harmonics]) + 0.01 * amplitude**2 / h**2.4
     else:
         trend = np.polynomial.Polynomial.fit(t_s, z, 1)
         amplitude = max(0.3, 0.35 * float(np.ptp(z - trend(t_s))))
         waves = amplitude**2 / h**2.4
-    omega = 2 * np.pi * np.concatenate([h / worm.period_s, worm.lines_hz])
+    omega = 2 * np.pi * np.concatenate([h / (worm.period_s or 1.0), worm.lines_hz])
     prior = np.concatenate([waves, np.full(len(worm.lines_hz), (0.1 * amplitude) ** 2)])
     bank = new_bank(walks, float(z[0]), 0.05, omega, prior, 0.02 * prior / 2500)
     replay(bank, t_s, exposure_s, z, weight, memory)

@@ -158,6 +158,7 @@ class Config(_Table):
             focal_length_mm=self.telescope.focal_length_mm,
             after_pulse_s=self.guiding.after_pulse_s,
             pulses_know_pier=self.mount.pulses_know_pier,
+            exposure=self.exposure.rule() if self.exposure.auto else None,
         )
 
 

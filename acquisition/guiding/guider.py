@@ -17,6 +17,7 @@ from acquisition.errors import CalibrationFailed, GuidingError, NotCalibrated
 from acquisition.geometry import MountResponse
 from acquisition.guiding.announcer import Announcer
 from acquisition.guiding.apply import Pulse
+from acquisition.guiding.auto_exposure import AutoExposure
 from acquisition.guiding.calibration import Fit, Move, Position, calibrate
 from acquisition.guiding.events import Calibrated, CalibrationBegan, CalibrationStep, Listener, Selected, State
 from acquisition.guiding.measure import FrameSource, Measurement
@@ -56,7 +57,8 @@ class Guider:
         self._mount = WatchedMount(mount, self._announcer.notice)
         self._settings = settings
         self._random = np.random.default_rng(seed)
-        self._frames = FrameSource(camera, chain, self._announcer.notice)
+        auto = None if settings.exposure is None else AutoExposure(settings.exposure, self._announcer.notice)
+        self._frames = FrameSource(camera, chain, self._announcer.notice, auto)
         self._orders = Orders()
         self._response: MountResponse | None = None
 
@@ -131,7 +133,7 @@ class Guider:
         """
         async with self._running():
             self._response = None
-            if await self._select() and await self._calibrate():
+            if await self._select() and await self._calibrate(self._settings.calibration.time_limit_s):
                 self._orders.stop = "calibrated"
         return self._response
 
@@ -169,8 +171,11 @@ class Guider:
                 told = found
         return None
 
-    async def _calibrate(self) -> bool:
-        """Measure the mount's response; False when stopped before."""
+    async def _calibrate(self, select_limit_s: float | None = None) -> bool:
+        """Measure the mount's response; False when stopped before.
+
+        After an attempt that failed, stars are looked for so long at the most (None: as long as it takes).
+        """
         for attempt in range(1, self._settings.calibration_attempts + 1):
             mount = await self._mount.state()
             self._announcer.change(State.CALIBRATING, f"attempt {attempt}")
@@ -189,8 +194,12 @@ class Guider:
                 if attempt == self._settings.calibration_attempts:
                     raise
                 self._announcer.notice(f"calibration failed, trying again: {error}")
-                if await self._select() is None:
-                    return False
+                try:
+                    async with asyncio.timeout(select_limit_s):
+                        if await self._select() is None:
+                            return False
+                except TimeoutError:
+                    raise error from None
                 continue
             self._calibrated(fit, mount)
             return True
@@ -206,7 +215,9 @@ class Guider:
         if self._orders.stop is not None:
             raise CalibrationFailed(self._orders.stop)
         found = await self._frames.measure()
-        return found if isinstance(found, str) else Position(found.t_s, found.dx, found.dy)
+        if isinstance(found, str):
+            return f"the camera gives no frames: {found}" if self._frames.camera_fails else found
+        return Position(found.t_s, found.dx, found.dy)
 
     async def _calibration_pulse(self, direction: Direction, duration_s: float) -> None:
         await self._mount.pulse(Pulse(direction, duration_s, 0.0, False))

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from acquisition.camera import Camera, CameraSettings, FrameTruth
 from acquisition.errors import DeviceError, ImageError
+from acquisition.guiding.auto_exposure import AutoExposure
 from acquisition.images import Image, Pipeline
 from acquisition.images.meta import GuideStar, GuideStars, PixelOffsets
 from acquisition.reopening import ReopeningCamera
@@ -47,23 +48,35 @@ class FrameSource:
         Sets `PixelOffsets` and `GuideStars`.
     notice : callable
         Told, in a sentence, when the camera goes and when it is back.
+    auto : AutoExposure, optional
+        Sets the exposure times; None: they stay as they are asked for.
     """
 
-    def __init__(self, camera: Camera, chain: Pipeline, notice: Callable[[str], None]) -> None:
+    def __init__(
+        self, camera: Camera, chain: Pipeline, notice: Callable[[str], None], auto: AutoExposure | None = None
+    ) -> None:
         self._camera = camera
         self._frames = ReopeningCamera(camera, notice)
         self._chain = chain
         self._not_before_s = -math.inf
-        self._asked_s = camera.settings.exposure_s
+        self._auto = auto
+        self._asked_s, self._asked_gain = camera.settings.exposure_s, camera.settings.gain
 
     @property
     def settings(self) -> CameraSettings:
         """Of the camera, known even while it is gone."""
         return self._frames.settings
 
+    @property
+    def camera_fails(self) -> bool:
+        """Whether it was the camera that gave no measurement last time."""
+        return self._frames.failures > 0
+
     async def forget(self) -> None:
         """Let the chain choose new stars in the next frame."""
         await self._chain.reset_pipeline()
+        if self._auto is not None:
+            self._auto.forget()
 
     async def moved(self, wait_s: float = 0.0) -> None:
         """The mount has just moved: frames that begin within `wait_s` from now, or before, are stale; waits so long."""
@@ -71,18 +84,25 @@ class FrameSource:
             await asyncio.sleep(wait_s)
         self._not_before_s = asyncio.get_running_loop().time()
 
+    def corrected(self, dx: float, dy: float) -> None:
+        """The mount was sent so far, px of the frame."""
+        if self._auto is not None:
+            self._auto.corrected(dx, dy)
+
     async def measure(self, exposure_s: float | None = None) -> Measurement | str:
         """The next frame, measured, or why it was not.
 
         Parameters
         ----------
         exposure_s : float, optional
-            From this frame on, if given; what the camera makes of it is in `settings`.
+            From this frame on, if given; what the camera makes of it is in `settings`. Where a law sets exposure
+            times, no longer than that.
         """
         try:
-            if exposure_s is not None and exposure_s != self._asked_s:
-                await self._frames.configure(replace(self.settings, exposure_s=exposure_s))
-                self._asked_s = exposure_s
+            wanted_s, gain = self._wanted(exposure_s)
+            if (wanted_s, gain) != (self._asked_s, self._asked_gain):
+                await self._frames.configure(replace(self.settings, exposure_s=wanted_s, gain=gain))
+                self._asked_s, self._asked_gain = wanted_s, gain
             image = await self._frames.expose()
         except DeviceError as error:
             return str(error)
@@ -96,6 +116,9 @@ class FrameSource:
             image = await self._chain(image)
         except ImageError as error:
             return str(error)
+        finally:
+            if self._auto is not None:
+                self._auto.saw(image, start_s)
         offsets = image.get_meta_safe(PixelOffsets) or PixelOffsets()
         if not (math.isfinite(offsets.dx) and math.isfinite(offsets.dy)):
             return f"the measured offset ({offsets.dx}, {offsets.dy}) px is not finite"
@@ -106,3 +129,11 @@ class FrameSource:
             offsets.dx, offsets.dy, offsets.dx_err, offsets.dy_err,
             tuple(stars.stars), image, self._camera.truth(image),
         )  # fmt: skip
+
+    def _wanted(self, exposure_s: float | None) -> tuple[float, float | None]:
+        """Exposure and gain of the next frame."""
+        asked_s = self._asked_s if exposure_s is None else exposure_s
+        if self._auto is None or self._auto.next_s is None:
+            return asked_s, self._asked_gain
+        gain = self._asked_gain if self._auto.gain is None else self._auto.gain
+        return self._auto.next_s if exposure_s is None else min(self._auto.next_s, exposure_s), gain

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from acquisition.exposure.laws import ExposureRule
 from acquisition.guiding.algorithms import BacklashAware, Law, Predictive
 from acquisition.guiding.apply import AxisLimits
 from acquisition.guiding.calibration import CalibrationRule
@@ -32,3 +33,4 @@ class GuiderSettings:
     pulses_know_pier: bool = True  # a North pulse moves north on either side of the pier
     after_pulse_s: float = 0.0  # wait before the next exposure
     lost_limit_s: float | None = None  # end when no star was measured for so long; None: never
+    exposure: ExposureRule | None = None  # sets the exposure times; None: they stay as the camera has them

@@ -7,7 +7,6 @@ cheap for a camera: nothing is copied, and no FITS header exists before somebody
 from __future__ import annotations
 
 import copy
-import io
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -361,7 +360,7 @@ class Image:
 
     @classmethod
     def from_file(cls, filename: Any) -> Self:
-        """Read a FITS file, compressed or not; see `acquisition.images.fits` for what is read from where.
+        """Read a FITS file, compressed or not; see `acquisition.images.fits` for what is where.
 
         The arrays are writable and do not depend on the file. Only where the file says that `raw` is `data` (a
         camera's frame) they are one read-only array, as they were when it was written.
@@ -374,16 +373,16 @@ class Image:
         ValueError
             If it is FITS but has no image.
         """
-        from . import fits
+        from .fitsread import read_file
 
-        return cls._from_parts(fits.read_file(filename))
+        return cls._from_parts(read_file(filename))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Read FITS from memory; otherwise like `from_file`."""
-        from . import fits
+        from .fitsread import read_bytes
 
-        return cls._from_parts(fits.read_bytes(data))
+        return cls._from_parts(read_bytes(data))
 
     @classmethod
     def _from_parts(cls, parts: FitsParts) -> Self:
@@ -405,8 +404,10 @@ class Image:
         Parameters
         ----------
         f : str, path or file object
+            Names that end in .gz, .bz2 or .xz are compressed as a whole, those in .fz as by `compress`.
         *args, **kwargs
-            output_verify, overwrite, checksum: as of `astropy.io.fits.HDUList.writeto`.
+            output_verify, overwrite, checksum: as of `astropy.io.fits.HDUList.writeto`. compress: tile-compress the
+            pixels without loss, RICE_1 for integers and GZIP_2 for others.
 
         Raises
         ------
@@ -417,22 +418,22 @@ class Image:
         ValueError
             If FITS cannot hold a part (complex pixels, objects in a catalog).
         """
-        from . import fits
+        from .fitswrite import write
 
-        fits.write(self._parts(), f, *args, **kwargs)
+        write(self._parts(), f, *args, **kwargs)
 
-    def to_bytes(self) -> bytes:
+    def to_bytes(self, *, checksum: bool = False, compress: bool = False) -> bytes:
         """The image as FITS in memory; otherwise like `writeto`."""
-        with io.BytesIO() as stream:
-            self.writeto(stream)
-            return stream.getvalue()
+        from .fitswrite import to_bytes
+
+        return to_bytes(self._parts(), checksum, compress)
 
     def write_catalog(self, f: Any, *args: Any, **kwargs: Any) -> None:
         """Write the catalog alone as FITS (nothing without one); arguments as for `writeto`."""
-        from . import fits
+        from .fitswrite import write_catalog
 
         if self._catalog is not None:
-            fits.write_catalog(self._catalog, f, *args, **kwargs)
+            write_catalog(self._catalog, f, *args, **kwargs)
 
     def _parts(self) -> FitsParts:
         from .fits import FitsParts

@@ -553,3 +553,50 @@ def test_a_damaged_file_is_an_os_error_or_an_image(content: bytes, data: st.Data
         damaged[min(place, len(damaged) - 1)] = data.draw(st.integers(32, 126))
     with contextlib.suppress(OSError, ValueError):
         Image.from_bytes(bytes(damaged))
+
+
+# --- tile compression ---------------------------------------------------------------------------------------------
+
+
+@given(arrays, st.booleans())
+@settings(max_examples=10)
+def test_compression_loses_nothing(data: np.ndarray[Any, Any], checksum: bool) -> None:
+    image = Image(data, mask=data != 0, uncertainty=data, raw=data, catalog=Table({"x": [1.5]}))
+    back = Image.from_bytes(image.to_bytes(compress=True, checksum=checksum))
+    np.testing.assert_array_equal(back.mask, image.mask)
+    for name in ("data", "uncertainty", "raw"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(image, name))
+        assert getattr(back, name).dtype.newbyteorder("=") == getattr(image, name).dtype.newbyteorder("=")
+        assert getattr(back, name).flags.writeable
+    assert back.catalog["x"][0] == 1.5
+
+
+def test_what_is_in_a_compressed_file(tmp_path: Path) -> None:
+    sky = np.random.default_rng(2).poisson(1000, (300, 300))
+    header = fits.Header({"OBJECT": "M31", "LONG": "it's " * 40})
+    header.append(("OBJECT", "again"))  # not allowed, but it happens
+    for dtype, algorithm in (("u2", "RICE_1"), ("f4", "GZIP_2"), ("i8", "GZIP_2")):
+        image = Image(sky.astype(dtype), header, raw=sky.astype("u2"))
+        image.writeto(tmp_path / f"{dtype}.fits.fz", checksum=True)
+        plain = image.to_bytes()
+        assert (tmp_path / f"{dtype}.fits.fz").stat().st_size < 0.75 * len(plain)
+        with fits.open(tmp_path / f"{dtype}.fits.fz", disable_image_compression=True, checksum=True) as file:
+            assert file[1].header["ZCMPTYPE"] == algorithm
+            assert file[2].header["ZCMPTYPE"] == "RICE_1"
+            assert all("CHECKSUM" in hdu.header for hdu in file)
+        back = Image.from_file(tmp_path / f"{dtype}.fits.fz")
+        np.testing.assert_array_equal(back.data, sky)
+        assert back.header["LONG"] == "it's " * 39 + "it's"
+        assert [card.value for card in back.header.cards if card.keyword == "OBJECT"] == ["M31", "again"]
+        # written again, it is as if it had never been compressed
+        assert Image.from_bytes(back.to_bytes()).header == Image.from_bytes(plain).header
+
+
+def test_checksums_on_demand() -> None:
+    image = small(mask=np.eye(3, 4, dtype=bool), raw=np.ones((3, 4), np.uint32), catalog=Table({"x": [1.0]}))
+    for compress in (False, True):
+        content = image.to_bytes(checksum=True, compress=compress)
+        with fits.open(io.BytesIO(content), checksum=True, disable_image_compression=True) as file:
+            file.verify("exception")
+            assert all("CHECKSUM" in hdu.header and "DATASUM" in hdu.header for hdu in file)
+        assert "CHECKSUM" not in fits.open(io.BytesIO(image.to_bytes(compress=compress)))[0].header

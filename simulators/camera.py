@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 GRACE_S = 5.0
 """How much longer than exposure and readout a frame may take."""
 KEPT_TRUTHS = 256
+SMALL_PX = 1_000_000
+"""Frames on which stars are drawn sooner than another thread is asked to."""
 
 
 class SimulatedCamera:
@@ -224,7 +226,9 @@ class SimulatedCamera:
         loop, ahead = asyncio.get_running_loop(), self._ahead
         self._ahead = None
         ready = None if ahead is None else await ahead
-        pixels = await asyncio.to_thread(render, self.world, settings, field, temp_c, self._noise_key(number), ready)
+        asked = self.world, settings, field, temp_c, self._noise_key(number), ready
+        small = ready is not None and ready.counts.size <= SMALL_PX
+        pixels = render(*asked) if small else await asyncio.to_thread(render, *asked)
         if settings == self._repeated:
             likely = Conditions(settings, field.sky_e_per_s_px, temp_c, self._noise_key(number + 1))
             self._ahead = loop.run_in_executor(None, backdrop, self.world, likely)

@@ -12,6 +12,8 @@ from typing import Protocol
 
 import numpy as np
 
+from acquisition.kernels.compiled import compiled
+
 from .process import Coloured, Floats, Process, autoregressive, ornstein_uhlenbeck
 from .setup import MountSpec
 from .streams import Subject, generator
@@ -47,7 +49,6 @@ class Disturbance:
         self._phase = random.uniform(0, 2 * math.pi, len(periods))
         self._bump = _Bump(spec, seed) if spec.bump_arcsec else None
         self._wandering = _wandering_harmonics(spec, worm, seed) if spec.harmonic_wander else None
-        self._n_harmonics = len(worm)
         self._drift = spec.drift_ra_arcsec_per_min / 60, spec.drift_dec_arcsec_per_min / 60
         self._wander_ra = _wander(spec, 0, seed, Subject.WANDER_RA)
         self._wander_dec = _wander(spec, 1, seed, Subject.WANDER_DEC)
@@ -68,15 +69,12 @@ class Disturbance:
 
     def worm(self, times_s: Floats, turned_s: Floats) -> Floats:
         """The periodic part, arcsec."""
-        angles = np.outer(turned_s, self._omega) + self._phase
-        sine = np.sin(angles)
-        error: Floats = sine @ self._amplitude - self._at_zero
+        wandering = np.empty((len(times_s), 0)) if self._wandering is None else self._wandering.at(times_s)
+        error = np.empty(len(times_s))
+        _periodic(turned_s, self._omega, self._phase, self._amplitude, wandering, error)
+        error -= self._at_zero
         if self._bump is not None:
             error += self._bump.at(turned_s)
-        if self._wandering is not None:
-            n = self._n_harmonics
-            parts = self._wandering.at(times_s)
-            error += np.sum(parts[:, :n] * sine[:, :n] + parts[:, n:] * np.cos(angles[:, :n]), axis=1)
         return error
 
     def at(self, times_s: Floats, turned_s: Floats) -> tuple[Floats, Floats]:
@@ -91,6 +89,23 @@ class Disturbance:
             ra += wind_ra
             dec += wind_dec
         return ra, dec
+
+
+@compiled
+def _periodic(
+    turned_s: Floats, omega: Floats, phase: Floats, amplitude: Floats, wandering: Floats, error: Floats
+) -> None:
+    """Sum of sines; `wandering` [n, 2 m] is what the first m have beside: sines' amplitudes, then cosines'."""
+    m = wandering.shape[1] // 2
+    for n in range(turned_s.shape[0]):
+        total = 0.0
+        for h in range(omega.shape[0]):
+            angle = omega[h] * turned_s[n] + phase[h]
+            sine = math.sin(angle)
+            total += amplitude[h] * sine
+            if h < m:
+                total += wandering[n, h] * sine + wandering[n, m + h] * math.cos(angle)
+        error[n] = total
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from operator import itemgetter
 
 import numpy as np
 
+from acquisition.kernels.compiled import compiled
 from acquisition.mount import Direction
 
 from .disturbance import Motion, true_backlash_arcsec
@@ -35,65 +37,69 @@ class Motor:
     def __init__(self, start_arcsec: float = 0.0, play_arcsec: float = 0.0, stiction_arcsec: float = 0.0) -> None:
         self.play_arcsec = play_arcsec
         self.stiction_arcsec = stiction_arcsec
-        self._times = [0.0]
-        self._motor = [start_arcsec]
-        self._gear = [start_arcsec]
-        self._axis = [start_arcsec]
-        self._rates = [0.0]
+        self._knots = [
+            (0.0, start_arcsec, start_arcsec, start_arcsec, 0.0)
+        ]  # time, motor, gear, axis, rate from then on
 
     @property
     def rate_arcsec_per_s(self) -> float:
-        return self._rates[-1]
+        return self._knots[-1][4]
 
     def set_rate(self, now_s: float, arcsec_per_s: float) -> None:
         """Run at this rate from now on; times may not go back."""
-        self._knot(now_s)
-        self._rates[-1] = arcsec_per_s
+        self._knot(now_s, *self._now(now_s), arcsec_per_s)
 
     def jump(self, now_s: float, arcsec: float) -> None:
         """Be somewhere else at once."""
-        self._knot(now_s)
-        self._motor[-1] = self._gear[-1] = self._axis[-1] = arcsec
+        self._knot(now_s, arcsec, arcsec, arcsec, self.rate_arcsec_per_s)
 
     @property
     def changed_s(self) -> float:
         """When it was last told anything."""
-        return self._times[-1]
+        return self._knots[-1][0]
 
     def at(self, times_s: Floats) -> Floats:
         """Axis position at the given ascending times, arcsec."""
-        return self._at(times_s)[2]
+        axis: Floats = self._at(times_s)[2]
+        return axis
 
-    def _at(self, times_s: Floats) -> tuple[Floats, Floats, Floats]:
-        """Positions of motor, gear and axis."""
-        first = max(bisect_right(self._times, times_s[0]) - 1, 0)
-        asked = slice(first, max(bisect_right(self._times, times_s[-1]), first + 1))
-        times = np.array(self._times[asked])
-        knot = np.maximum(np.searchsorted(times, times_s, side="right") - 1, 0)
-        motor = np.array(self._motor[asked])[knot] + np.array(self._rates[asked])[knot] * (times_s - times[knot])
-        half = self.play_arcsec / 2
-        gear: Floats = np.clip(np.array(self._gear[asked])[knot], motor - half, motor + half)
-        if self.stiction_arcsec == 0:
-            return motor, gear, gear
-        stuck = np.array(self._axis[asked])[knot]
-        # between two knots the gear goes one way, so the axis follows in whole steps
-        return motor, gear, stuck + self.stiction_arcsec * np.trunc((gear - stuck) / self.stiction_arcsec)
+    def _at(self, times_s: Floats) -> Floats:
+        """Positions of motor, gear and axis: [3, n]."""
+        first = max(bisect_right(self._knots, times_s[0], key=_TIME) - 1, 0)
+        last = max(bisect_right(self._knots, times_s[-1], key=_TIME), first + 1)
+        positions = np.empty((3, len(times_s)))
+        _drive(np.array(self._knots[first:last]), times_s, self.play_arcsec / 2, self.stiction_arcsec, positions)
+        return positions
 
-    def _knot(self, now_s: float) -> None:
-        if now_s < self._times[-1]:
-            raise ValueError(f"motor asked to change at {now_s} s, but it already did at {self._times[-1]} s")
-        motor, gear, axis = (float(position[0]) for position in self._at(np.array([now_s])))
-        old = bisect_right(self._times, now_s - HISTORY_S) - 1
-        for history, value in (
-            (self._times, now_s),
-            (self._motor, motor),
-            (self._gear, gear),
-            (self._axis, axis),
-            (self._rates, self._rates[-1]),
-        ):
-            history.append(value)
-            if old > 0:
-                del history[:old]
+    def _now(self, now_s: float) -> tuple[float, float, float]:
+        motor, gear, axis = self._at(np.array([now_s]))[:, 0]
+        return float(motor), float(gear), float(axis)
+
+    def _knot(self, now_s: float, motor: float, gear: float, axis: float, rate: float) -> None:
+        if now_s < self.changed_s:
+            raise ValueError(f"motor asked to change at {now_s} s, but it already did at {self.changed_s} s")
+        self._knots.append((now_s, motor, gear, axis, rate))
+        old = bisect_right(self._knots, now_s - HISTORY_S, key=_TIME) - 1
+        if old > 0:
+            del self._knots[:old]
+
+
+_TIME = itemgetter(0)
+
+
+@compiled
+def _drive(knots: Floats, times_s: Floats, half_play: float, stiction: float, positions: Floats) -> None:
+    """Motor, gear and axis at ascending times, [3, n], from the knots that they need; see `Motor`."""
+    knot = 0
+    for n in range(times_s.shape[0]):
+        while knot + 1 < knots.shape[0] and knots[knot + 1, 0] <= times_s[n]:
+            knot += 1
+        motor = knots[knot, 1] + knots[knot, 4] * (times_s[n] - knots[knot, 0])
+        gear = min(max(knots[knot, 2], motor - half_play), motor + half_play)
+        axis = gear
+        if stiction > 0:  # between two knots the gear goes one way, so the axis follows in whole steps
+            axis = knots[knot, 3] + stiction * math.trunc((gear - knots[knot, 3]) / stiction)
+        positions[0, n], positions[1, n], positions[2, n] = motor, gear, axis
 
 
 class Mechanics:

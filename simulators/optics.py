@@ -41,6 +41,13 @@ def turned(cd_deg_per_px: Floats, rotation_rad: float) -> Floats:
     return matrix
 
 
+def inverse(cd: Floats) -> Floats:
+    """Of a 2x2 matrix."""
+    (a, b), (c, d) = cd.tolist()
+    determinant = a * d - b * c
+    return np.array([[d / determinant, -b / determinant], [-c / determinant, a / determinant]])
+
+
 def diffraction_fwhm_arcsec(optics: OpticsSpec) -> float:
     """Width of an unobstructed aperture's Airy disc, 1.03 λ/D."""
     return 1.03 * WAVELENGTH_M / (optics.aperture_mm * 1e-3) * ARCSEC_PER_RAD

@@ -40,14 +40,10 @@ class Gridded(ABC):
 
     def at(self, times_s: Floats) -> Floats:
         """Values at the given times (ascending, s since the world began; earlier ones count as 0): [n] or [n, k]."""
-        places = np.maximum(times_s, 0.0) / self.step_s
-        first = int(places[0])
-        nodes = self._nodes(first, int(places[-1]) + 2)
-        if nodes.ndim == 1:
-            return np.interp(places, np.arange(first, first + len(nodes)), nodes)
-        before = places.astype(int) - first
-        share = (places - first - before)[:, None]
-        values: Floats = nodes[before] * (1 - share) + nodes[before + 1] * share
+        first, last = (int(max(time_s, 0.0) / self.step_s) for time_s in (times_s[0], times_s[-1]))
+        nodes = self._nodes(first, last + 2)
+        values = np.empty((len(times_s), *nodes.shape[1:]))
+        _interpolate(nodes.reshape(len(nodes), -1), first, self.step_s, times_s, values.reshape(len(values), -1))
         return values
 
     def _nodes(self, first: int, end: int) -> Floats:
@@ -65,6 +61,18 @@ class Gridded(ABC):
                 del self._chunks[next(iter(self._chunks))]
             self._chunks[index] = made
         return self._chunks[index]
+
+
+@compiled
+def _interpolate(nodes: Floats, first: int, step_s: float, times_s: Floats, values: Floats) -> None:
+    """[m, k] nodes, of which the first is number `first` of the grid, -> [n, k] values."""
+    for n in range(times_s.shape[0]):
+        place = max(times_s[n], 0.0) / step_s
+        before = int(place)
+        share = place - before
+        for k in range(nodes.shape[1]):
+            left = nodes[before - first, k]
+            values[n, k] = left + share * (nodes[before - first + 1, k] - left)
 
 
 class Process(Gridded):

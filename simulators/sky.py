@@ -11,6 +11,8 @@ from functools import cache
 
 import numpy as np
 
+from acquisition.kernels.compiled import compiled
+
 from .process import Floats
 from .streams import Subject, generator
 
@@ -54,10 +56,14 @@ class Sky:
         self._faintest_mag = faintest_mag
         self._real = real
         self._cells: dict[tuple[int, int], Stars] = {}
+        self._last: tuple[list[tuple[int, int]], Stars] | None = None
 
     def around(self, ra_deg: float, dec_deg: float, radius_deg: float) -> Stars:
         """The stars of every cell that comes within a radius (and so some from beyond it)."""
-        return _together([self._cell(*cell) for cell in _cells_around(ra_deg, dec_deg, radius_deg)])
+        cells = _cells_around(ra_deg, dec_deg, radius_deg)
+        if self._last is None or self._last[0] != cells:
+            self._last = cells, _together([self._cell(*cell) for cell in cells])
+        return self._last[1]
 
     def _cell(self, band: int, column: int) -> Stars:
         cell = band, column
@@ -145,15 +151,24 @@ def _sin_galactic_latitude(ra_deg: float, dec_deg: float) -> float:
 
 def tangent_plane_arcsec(stars: Stars, ra_deg: float, dec_deg: float) -> tuple[Floats, Floats, NDArrayBool]:
     """Gnomonic projection about a direction: (east, north) in arcsec, and which stars are in front at all."""
-    delta_ra = np.radians(stars.ra_deg - ra_deg)
-    dec, dec0 = np.radians(stars.dec_deg), math.radians(dec_deg)
-    cos_dec, sin_dec = np.cos(dec), np.sin(dec)
-    depth = sin_dec * math.sin(dec0) + cos_dec * math.cos(dec0) * np.cos(delta_ra)
-    in_front = depth > 0.1
-    safe = np.where(in_front, depth, 1.0)
-    east = cos_dec * np.sin(delta_ra) / safe
-    north = (sin_dec * math.cos(dec0) - cos_dec * math.sin(dec0) * np.cos(delta_ra)) / safe
-    return np.degrees(east) * 3600, np.degrees(north) * 3600, in_front
+    east, north, in_front = np.empty(len(stars.mag)), np.empty(len(stars.mag)), np.empty(len(stars.mag), np.bool_)
+    _project(stars.ra_deg, stars.dec_deg, ra_deg, dec_deg, east, north, in_front)
+    return east, north, in_front
+
+
+@compiled
+def _project(
+    ra_deg: Floats, dec_deg: Floats, ra0_deg: float, dec0_deg: float, east: Floats, north: Floats, in_front: NDArrayBool
+) -> None:
+    cos0, sin0 = math.cos(math.radians(dec0_deg)), math.sin(math.radians(dec0_deg))
+    for n in range(ra_deg.shape[0]):
+        away, dec = math.radians(ra_deg[n] - ra0_deg), math.radians(dec_deg[n])
+        cos_dec, sin_dec, cos_away = math.cos(dec), math.sin(dec), math.cos(away)
+        depth = sin_dec * sin0 + cos_dec * cos0 * cos_away
+        in_front[n] = depth > 0.1
+        arcsec = math.degrees(1 / max(depth, 0.1)) * 3600
+        east[n] = cos_dec * math.sin(away) * arcsec
+        north[n] = (sin_dec * cos0 - cos_dec * sin0 * cos_away) * arcsec
 
 
 NDArrayBool = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from acquisition.devices import DeviceContext, DeviceUrl
 from acquisition.errors import ConfigError
+from acquisition.kernels.compiled import compiled
 from acquisition.virtual_time import EPOCH, utc_now
 
 from . import optics
@@ -26,6 +27,7 @@ from .mechanics import SIDEREAL_ARCSEC_PER_S, Mechanics
 from .pointing import SlowError, airmass_of, hour_angle_deg, slow_error
 from .process import Floats
 from .recording import read_recording
+from .satellites import Satellites
 from .scenario import DEFAULT, Scenario, load_scenario
 from .sensor import HotPixels, Structure, hot_pixels, structure
 from .setup import Setup
@@ -138,6 +140,14 @@ class World:
         self.sky_e_per_s_px = (
             self.zero_mag_e_per_s * 10 ** (-0.4 * setup.sky.background_mag_per_arcsec2) * self.scale_arcsec_per_px**2
         )
+        self.satellites = Satellites(
+            sensor.satellites_per_hour,
+            sensor.width_px,
+            sensor.height_px,
+            self.scale_arcsec_per_px,
+            self.zero_mag_e_per_s,
+            seed,
+        )
         self._began_s: float | None = None
         self.began_utc = EPOCH
         self._caught_up_s = 0.0
@@ -182,7 +192,7 @@ class World:
         mean_ra, mean_dec = float(ra[:steps].mean()), float(dec[:steps].mean())
         cos_dec = math.cos(math.radians(mean_dec))
         cd = self.cd_deg_per_px if rotation == 0 else optics.turned(self.cd_deg_per_px, rotation)
-        px_per_deg = np.linalg.inv(cd).astype(np.float64)
+        px_per_deg = optics.inverse(cd)
         # where the telescope goes, the stars go the other way
         dx, dy = px_per_deg @ np.array([(mean_ra - ra) * cos_dec, mean_dec - dec])
         motion_px = max(float(np.ptp(dx[:steps])), float(np.ptp(dy[:steps])))
@@ -227,7 +237,7 @@ class World:
             y=y,
             flux_e_per_s=flux,
             path=pieces(dx[:steps], dy[:steps], sigma_px),
-            trails=self._trails(start_s, end_s),
+            trails=self.satellites.trails(start_s, end_s),
             sigma_px=sigma_px,
             sky_e_per_s_px=self._sky_e_per_s_px(times[:steps]),
             cd_deg_per_px=cd,
@@ -236,29 +246,6 @@ class World:
             ra_arcsec=error_ra * cos_dec,
             dec_arcsec=error_dec,
         )
-
-    def _trails(self, start_s: float, end_s: float) -> Floats:
-        """Satellites that cross the field between two instants, as `Field.trails`."""
-        sensor = self.setup.sensor
-        if sensor.satellites_per_hour == 0:
-            return np.empty((0, 5))
-        half_px = math.hypot(sensor.width_px, sensor.height_px) / 2 + 50
-        trails = []
-        for hour in range(max(0, math.floor((start_s - 120) / 3600)), math.floor((end_s + 120) / 3600) + 1):
-            random = generator(self.seed, Subject.HITS, hour)
-            for _ in range(int(random.poisson(sensor.satellites_per_hour))):
-                middle_s, angle = 3600 * (hour + random.random()), random.uniform(0, 2 * math.pi)
-                aside_px = random.uniform(-0.7, 0.7) * half_px
-                px_per_s = random.lognormal(math.log(1500), 0.5) / self.scale_arcsec_per_px
-                e_per_s = self.zero_mag_e_per_s * 10 ** (-0.4 * random.uniform(3, 8))
-                first = max(start_s - middle_s, -half_px / px_per_s)
-                last = min(end_s - middle_s, half_px / px_per_s)
-                if first < last:
-                    along = np.array([math.cos(angle), math.sin(angle)])
-                    closest = np.array(self.centre_px) + aside_px * np.array([-along[1], along[0]])
-                    begin, end = closest + along * px_per_s * first, closest + along * px_per_s * last
-                    trails.append([*begin, *end, e_per_s * (last - first)])
-        return np.array(trails).reshape(-1, 5)
 
     def _pointing_arcsec(self, times: Floats) -> tuple[Floats, Floats, float]:
         """True pointing at ascending times, and the camera's mean rotation against the beginning, radians."""
@@ -328,7 +315,7 @@ class World:
 
     def displacement_px(self, field: Field) -> tuple[float, float]:
         """How the field has moved on the unbinned detector from the place pointed at."""
-        dx, dy = np.linalg.inv(field.cd_deg_per_px) @ np.array([-field.ra_arcsec, -field.dec_arcsec]) / 3600
+        dx, dy = optics.inverse(field.cd_deg_per_px) @ np.array([-field.ra_arcsec, -field.dec_arcsec]) / 3600
         return float(dx), float(dy)
 
     def _stars(
@@ -370,11 +357,18 @@ def pieces(dx_px: Floats, dy_px: Floats, sigma_px: float) -> Floats:
         are those of the path itself.
     """
     extent = max(float(np.ptp(dx_px)), float(np.ptp(dy_px)))
-    n = min(max(1, math.ceil(extent / sigma_px)), MOST_PIECES, len(dx_px))
-    path = np.empty((n, 5))
-    for row, (x, y) in zip(path, zip(np.array_split(dx_px, n), np.array_split(dy_px, n), strict=True), strict=True):
-        row[:] = x.mean(), y.mean(), len(x) / len(dx_px), x.var(), y.var()
+    path = np.empty((min(max(1, math.ceil(extent / sigma_px)), MOST_PIECES, len(dx_px)), 5))
+    _cut(dx_px, dy_px, path)
     return path
+
+
+@compiled
+def _cut(dx_px: Floats, dy_px: Floats, path: Floats) -> None:
+    size, pieces = dx_px.shape[0], path.shape[0]
+    for piece in range(pieces):
+        begin, end = piece * size // pieces, (piece + 1) * size // pieces
+        x, y = dx_px[begin:end], dy_px[begin:end]
+        path[piece] = x.mean(), y.mean(), (end - begin) / size, x.var(), y.var()
 
 
 def shared_world(url: DeviceUrl, context: DeviceContext) -> World:

@@ -154,7 +154,7 @@ def test_a_motor_forgets_what_is_long_past_and_nothing_else():
         motor.set_rate(4.0 * pulse + 1, 0.0)
         position += 1.0
     assert motor.at(np.array([11_000.0, 13_000.0])) == pytest.approx([2750.0, position])
-    assert len(motor._times) < 4100
+    assert len(motor._knots) < 4100
 
 
 def test_hour_angle_and_airmass():

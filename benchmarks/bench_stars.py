@@ -35,11 +35,14 @@ from acquisition.errors import ImageError
 from acquisition.images import Image
 from acquisition.images.meta import PixelOffsets
 from acquisition.images.processors.offsets import GuideStarOffsets
-from acquisition.kernels import centroid as c
+from acquisition.kernels import columns as c
 from acquisition.kernels.background import measure_background
 from acquisition.kernels.detect import find_candidates
+from acquisition.kernels.fit import fit_stars
+from acquisition.kernels.patches import cut_patches
 from acquisition.kernels.psf import Psf
 from acquisition.kernels.track import track
+from acquisition.kernels.window import window_stars
 
 NONE = np.empty((0, 0), np.uint8)
 
@@ -74,10 +77,10 @@ def detect_and_centre(frame: np.ndarray) -> np.ndarray:
     """Full-frame detection with fast centroids of the best 50."""
     background = measure_background(frame, NONE)
     best = find_candidates(frame, NONE, background, most=50)
-    patches, corner = c.cut_patches(frame, NONE, best[:, 0], best[:, 1], 9)
-    skies, table = np.zeros((len(best), 4)), np.empty((len(best), c.COLUMNS))
-    skies[:, 0], skies[:, 3] = np.median(background.level), np.median(background.noise)
-    c.window_stars(patches, corner, best[:, 0].copy(), best[:, 1].copy(), 1.1, 1.0, 65535.0, 7, 3.0, skies, table)
+    x, y = best[:, 0].copy(), best[:, 1].copy()
+    patches, corner = cut_patches(frame, NONE, x, y, 9)
+    skies, table = background.skies_at(x, y), np.empty((len(best), c.COLUMNS))
+    window_stars(patches, corner, x, y, 1.1, 1.0, 65535.0, 7, 3.0, skies, table)
     return table
 
 
@@ -155,13 +158,14 @@ def one_cell(beta: float | None, profile: str, fwhm: float, snr: float, trials: 
         x, y = half + rng.uniform(-0.5, 0.5, 2)
         light = flux * stamp(x, y, 2 * half + 1, fwhm, beta)
         patch = np.round(rng.poisson(light + 200) + rng.normal(100, 3, light.shape)).astype(np.float32)
-        row, sky = np.empty(c.COLUMNS), np.array([300.0, 0.0, 0.0, 14.5])
-        guess = x + rng.normal(0, 0.3), y + rng.normal(0, 0.3)
-        status = c.fit_star(
-            patch, *guess, fwhm, fwhm, psf.weights, psf.scales, False, 1.0, 65535.0, psf.half_window_px,
-            max(2.0, fwhm), sky, row,
+        table, sky = np.empty((1, c.COLUMNS)), np.array([[300.0, 0.0, 0.0, 14.5]])
+        guess = np.array([[x + rng.normal(0, 0.3)], [y + rng.normal(0, 0.3)]])
+        fit_stars(
+            patch[None], np.zeros((1, 2), np.int64), *guess, fwhm, fwhm, psf.weights, psf.scales, np.array([False]), 1.0,
+            65535.0, psf.half_window_px, max(2.0, fwhm), sky, table,
         )  # fmt: skip
-        if status == c.OK:
+        row = table[0]
+        if row[c.STATUS] == c.OK:
             errors = bound(flux, variance, fwhm, beta, (x - round(x), y - round(y)))
             ratios += [(row[c.X] - x) / errors[0], (row[c.Y] - y) / errors[1]]
             pulls += [(row[c.X] - x) / math.sqrt(row[c.VAR_X]), (row[c.Y] - y) / math.sqrt(row[c.VAR_Y])]

@@ -72,7 +72,7 @@ def _figures(seen: Survey, plane: Plane) -> dict[str, Any]:
 
 
 def _rows(seen: Survey, plane: Plane, max_stars: int) -> list[dict[str, Any]]:
-    from acquisition.kernels import centroid as c
+    from acquisition.kernels import columns as c
 
     stars, snr = seen.stars, seen.stars.snr
     chosen = seen.chosen(max_stars, plane.frame.shape)

@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import compiled
+from .compiled import compiled, in_place, vectorised
+from .quantile import quantile
+
+Array = NDArray[np.float64]
 
 BLOCK_PX = 128
 SAMPLES = 128  # per block: the level is then good to 0.1 of the noise
@@ -42,6 +45,12 @@ class Background:
     def noise_at(self, x: float, y: float) -> float:
         """Noise of one pixel there, ADU."""
         return float(interpolate(self.noise, self.height, self.width, x, y))
+
+    def skies_at(self, x: Array, y: Array) -> Array:
+        """Level and noise at places (0-based): columns 0 and 3 of an array [n, 4], as the fits take it."""
+        skies = np.zeros((len(x), 4))
+        _skies(self.level, self.noise, self.height, self.width, x, y, skies)
+        return skies
 
 
 def measure_background(frame: NDArray[Any], bad: NDArray[np.uint8], block_px: int = BLOCK_PX) -> Background:
@@ -112,7 +121,7 @@ def _between_blocks(places: NDArray[np.int64], length: int, blocks: int) -> NDAr
     return matrix
 
 
-@compiled
+@in_place
 def interpolate(blocks: NDArray[np.float32], height: int, width: int, x: float, y: float) -> float:
     """Bilinear between block centres, constant beyond the outermost ones."""
     by, bx = blocks.shape
@@ -126,30 +135,46 @@ def interpolate(blocks: NDArray[np.float32], height: int, width: int, x: float, 
     return float(upper * (1 - fy) + lower * fy)
 
 
-@compiled
-def quantile(values: NDArray[np.float32], n: int, q: float) -> float:
-    """The q-quantile of the first n values, which it reorders (Hoare's selection)."""
-    k = min(int(q * n), n - 1)
-    low, high = 0, n - 1
-    while low < high:
-        pivot = values[(low + high) // 2]
-        i, j = low, high
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while values[j] > pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if k <= j:
-            high = j
-        elif k >= i:
-            low = i
-        else:
-            break
-    return float(values[k])
+@in_place
+def _sample(
+    frame: NDArray[Any], bad: NDArray[np.uint8], box: tuple[int, int, int, int], unit: float, out: NDArray[np.float32]
+) -> int:
+    """Pixels of a box (left, top, right, bottom) on a staggered grid: ``out`` = values, and places from the middle."""
+    left, top, right, bottom = box
+    masked = bad.size > 0
+    step = max(1, int(np.sqrt((bottom - top) * (right - left) / SAMPLES)))
+    middle_x, middle_y = np.float32(0.5 * (left + right - 1)), np.float32(0.5 * (top + bottom - 1))
+    n, row, most, dither = 0, 0, out.shape[1], np.float32(0.0)
+    for y in range(top + step // 2, bottom, step):
+        # rows are staggered, so that no column pattern is favoured
+        for x in range(left + (row * 5 + step // 2) % step, right, step):
+            value = np.float32(frame[y, x])
+            if n == most or not np.isfinite(value) or (masked and bad[y, x] != 0):
+                continue
+            # integers are spread over their step, so that quantiles are not quantised
+            out[0, n] = value + np.float32(unit) * dither
+            dither += np.float32(0.618034) if dither < np.float32(-0.118034) else np.float32(-0.381966)
+            out[1, n], out[2, n] = np.float32(x) - middle_x, np.float32(y) - middle_y
+            n += 1
+        row += 1
+    return n
+
+
+@vectorised
+def _flatten(sample: NDArray[np.float32], n: int, level: float, slope_x: float, slope_y: float) -> None:
+    """Take a sloping level out of the values of a sample."""
+    value, x, y = sample[0, :n], sample[1, :n], sample[2, :n]
+    for k in range(n):
+        value[k] -= np.float32(level) + np.float32(slope_x) * x[k] + np.float32(slope_y) * y[k]
+
+
+@in_place
+def _skies(
+    level: NDArray[np.float32], noise: NDArray[np.float32], height: int, width: int, x: Array, y: Array, skies: Array
+) -> None:
+    for k in range(len(x)):
+        skies[k, 0] = interpolate(level, height, width, x[k], y[k])
+        skies[k, 3] = interpolate(noise, height, width, x[k], y[k])
 
 
 @compiled
@@ -158,38 +183,16 @@ def _measure(
 ) -> None:
     height, width = frame.shape
     by, bx = level.shape
-    masked = bad.size > 0
-    most = 2 * SAMPLES + 64
-    sample, count = np.empty((by * bx, most), np.float32), np.zeros(by * bx, np.int64)
-    along, across = np.empty((by * bx, most), np.float32), np.empty((by * bx, most), np.float32)
-    scratch = np.empty(most, np.float32)
+    sample, count = np.empty((by * bx, 3, 2 * SAMPLES + 64), np.float32), np.zeros(by * bx, np.int64)
     # first the levels; then the noise about the sloping level, so that a slope is not taken for noise
     total, filled = 0.0, 0
     for j in range(by):
         for i in range(bx):
-            top, bottom = j * height // by, (j + 1) * height // by
-            left, right = i * width // bx, (i + 1) * width // bx
-            step = max(1, int(np.sqrt((bottom - top) * (right - left) / SAMPLES)))
-            middle_x, middle_y = 0.5 * (left + right - 1), 0.5 * (top + bottom - 1)
-            n, b, dither = 0, j * bx + i, 0.5
-            y, row = top + step // 2, 0
-            while y < bottom:
-                x = left + (row * 5 + step // 2) % step  # rows are staggered, so that no column pattern is favoured
-                while x < right and n < most:
-                    value = np.float32(frame[y, x])
-                    if np.isfinite(value) and not (masked and bad[y, x] != 0):
-                        # integers are spread over their step, so that quantiles are not quantised
-                        value += np.float32(unit * (dither - 0.5))
-                        dither += 0.6180339887 if dither < 0.3819660113 else -0.3819660113
-                        sample[b, n] = scratch[n] = value
-                        along[b, n], across[b, n] = x - middle_x, y - middle_y
-                        n += 1
-                    x += step
-                y += step
-                row += 1
-            count[b] = n
-            level[j, i] = quantile(scratch, n, 0.5) if n > 0 else np.nan
-            if n > 0:
+            b = j * bx + i
+            box = (i * width // bx, j * height // by, (i + 1) * width // bx, (j + 1) * height // by)
+            count[b] = _sample(frame, bad, box, unit, sample[b])
+            if count[b] > 0:
+                level[j, i] = quantile(sample[b, 0], count[b], 0.5)
                 total += level[j, i]
                 filled += 1
     for j in range(by):
@@ -200,19 +203,17 @@ def _measure(
     for j in range(by):
         for i in range(bx):
             b = j * bx + i
-            n = count[b]
+            if count[b] == 0:
+                continue
             i0, i1, j0, j1 = max(i - 1, 0), min(i + 1, bx - 1), max(j - 1, 0), min(j + 1, by - 1)
             slope_x = (level[j, i1] - level[j, i0]) / (max(i1 - i0, 1) * width / bx)
             slope_y = (level[j1, i] - level[j0, i]) / (max(j1 - j0, 1) * height / by)
-            for k in range(n):
-                scratch[k] = sample[b, k] - level[j, i] - slope_x * along[b, k] - slope_y * across[b, k]
-            noise[j, i] = np.nan
-            if n > 0:
-                floor = 0.2887 * unit if unit > 0 else 1e-6 * max(1.0, abs(level[j, i]))
-                noise[j, i] = max(-quantile(scratch, n, 0.158655), floor)
-                total += noise[j, i]
-                filled += 1
+            _flatten(sample[b], count[b], level[j, i], slope_x, slope_y)
+            floor = 0.2887 * unit if unit > 0 else 1e-6 * max(1.0, abs(level[j, i]))
+            noise[j, i] = max(-quantile(sample[b, 0], count[b], 0.158655), floor)
+            total += noise[j, i]
+            filled += 1
     for j in range(by):
         for i in range(bx):
-            if not np.isfinite(noise[j, i]):
+            if count[j * bx + i] == 0:
                 noise[j, i] = total / filled if filled > 0 else 1.0

@@ -9,6 +9,7 @@ A Moffat profile is a scale mixture of Gaussians; three of them reproduce it to 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,7 +54,7 @@ class Psf:
     @property
     def fwhm(self) -> float:
         """Geometric mean of both axes, px."""
-        return float(np.sqrt(self.fwhm_x * self.fwhm_y))
+        return math.sqrt(self.fwhm_x * self.fwhm_y)
 
     @property
     def weights(self) -> Array:
@@ -77,4 +78,4 @@ class Psf:
 
 def half_window(fwhm_px: float) -> int:
     """How far a fit's window reaches from its middle pixel for stars of a given width, px."""
-    return int(np.clip(np.ceil(2.2 * fwhm_px + 1.0), 4, 40))
+    return min(max(math.ceil(2.2 * fwhm_px + 1.0), 4), 40)

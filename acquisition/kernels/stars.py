@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .background import Background, box_noise, measure_background
-from .centroid import (
+from .columns import (
     CHI2,
     CLIPPED,
     COLUMNS,
@@ -22,7 +22,6 @@ from .centroid import (
     NEAR_EDGE,
     OK,
     PEAK,
-    RING,
     SATURATED,
     SKY,
     STATUS,
@@ -31,11 +30,12 @@ from .centroid import (
     VAR_Y,
     X,
     Y,
-    cut_patches,
-    fit_stars,
 )
 from .detect import find_candidates
+from .fit import fit_stars
+from .patches import cut_patches
 from .psf import PROFILES, Psf, half_window
+from .ring import RING
 
 Array = NDArray[np.float64]
 
@@ -50,7 +50,7 @@ class Stars:
     Attributes
     ----------
     table : ndarray, shape [n, COLUMNS]
-        Columns as `centroid`'s, positions 0-based in the frame; highest signal-to-noise ratio first.
+        See `columns`; positions 0-based in the frame; highest signal-to-noise ratio first.
     reasons : list of (str or None)
         What speaks against each as a guide star; None: nothing.
     psf : Psf or None
@@ -96,7 +96,7 @@ def find_stars(
     frame, bad : ndarray
         As for `background.measure_background`.
     adu_per_e, saturation : float
-        As for `centroid.fit_star`.
+        As for `fit.fit_stars`.
     threshold : float
         Significance that a 3 x 3 sum needs, see `detect.find_candidates`.
     min_snr : float
@@ -159,11 +159,9 @@ def measure(
     background: Background,
     free_width: bool = False,
 ) -> Array:
-    """Fit stars at given places (within a pixel or two); one row of `centroid` columns each."""
+    """Fit stars at given places (within a pixel or two); one row each, see `columns`."""
     table = np.empty((len(x), COLUMNS))
-    skies = np.zeros((len(x), 4))
-    for sky, a, b in zip(skies, x, y, strict=True):
-        sky[0], sky[3] = background.level_at(a, b), background.noise_at(a, b)
+    skies = background.skies_at(x, y)
     patches, corner = cut_patches(frame, bad, x, y, half + RING + 3)
     fit_stars(
         patches, corner, np.ascontiguousarray(x), np.ascontiguousarray(y), psf.fwhm_x, psf.fwhm_y, psf.weights,

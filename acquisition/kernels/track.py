@@ -1,6 +1,6 @@
 """Known stars, found again in small windows.
 
-In: a frame, where its stars are expected, how bright they were. Out: one row of `centroid` numbers a star, and how
+In: a frame, where its stars are expected, how bright they were. Out: one row of numbers a star (`columns`), and how
 many of them stood out where the common motion puts them.
 
 First all stars together choose one common motion in whole pixels: the one under which most of them stand out. So a
@@ -16,12 +16,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .background import quantile
-from .centroid import COLUMNS, NEAR_EDGE, NO_STAR, RING, STATUS, cut_patches, fit_stars, window_stars
-from .compiled import compiled
+from .columns import COLUMNS, NEAR_EDGE, NO_STAR, STATUS
+from .compiled import compiled, in_place, vectorised
+from .fit import fit_stars
+from .patches import Patches, cut_patches
 from .psf import Psf
+from .quantile import quantile
+from .ring import RING
+from .window import window_stars
 
 Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
 
 _CAP = 12.0  # significance at which one star's vote counts in full
 
@@ -33,7 +38,7 @@ class Tracked:
     Attributes
     ----------
     table : ndarray, shape [n, COLUMNS]
-        Columns as `centroid`'s, positions in the frame.
+        See `columns`; positions in the frame.
     shift : (int, int)
         The common motion against the expectation, whole px.
     standing_out : ndarray of bool
@@ -80,29 +85,22 @@ def track(
     search_px : int
         Largest common motion against the expectation, px.
     adu_per_e, saturation : float
-        As for `centroid.fit_star`.
+        As for `fit.fit_stars`.
     window_sigma_px : float, optional
         Take windowed centroids with this sigma instead of fits.
     free_width_above : float
         Fit the widths of stars of at least this signal, too.
     """
     half = psf.half_window_px
-    x, y = np.ascontiguousarray(x, np.float64), np.ascontiguousarray(y, np.float64)
+    n, widest = len(x), max(psf.fwhm_x, psf.fwhm_y)
     patches, corner = cut_patches(frame, bad, x, y, half + RING + search_px + 2)
-    n = len(x)
     guess, skies, table = np.empty((2, n)), np.zeros((n, 4)), np.full((n, COLUMNS), np.nan)
-    seen, shift = np.zeros(n), np.zeros(3)
-    widest = max(psf.fwhm_x, psf.fwhm_y)
-    _locate(patches, np.ascontiguousarray(signal, np.float64), search_px, skies, guess, seen, shift)
-    guess += corner.T
-    margin = max(2.0, 0.6 * widest)
-    height, width = frame.shape
-    outside = (guess[0] < margin) | (guess[1] < margin)
-    outside |= (guess[0] > width - 1 - margin) | (guess[1] > height - 1 - margin)
-    stands = ~outside & (seen > np.maximum(2.5, 0.1 * np.minimum(signal, 100.0)))
-    table[:, STATUS] = np.where(outside, NEAR_EDGE, NO_STAR)
-    guess[:, ~stands] = np.nan
-    reach = 1.5 + 0.5 * widest
+    seen, stands, shift = np.zeros(n), np.zeros(n, np.bool_), np.zeros(3)
+    margin, reach = max(2.0, 0.6 * widest), 1.5 + 0.5 * widest
+    _locate(
+        patches, corner, signal, search_px, margin, frame.shape[0], frame.shape[1], skies, guess, seen, stands, table,
+        shift,
+    )  # fmt: skip
     if window_sigma_px is None:
         free = signal >= free_width_above
         fit_stars(
@@ -113,36 +111,57 @@ def track(
         window_stars(
             patches, corner, guess[0], guess[1], window_sigma_px, adu_per_e, saturation, half, reach, skies, table
         )
-    return Tracked(table, (int(shift[0]), int(shift[1])), stands, seen, float(shift[2]))
+    dx, dy, agreement = shift.tolist()
+    return Tracked(table, (int(dx), int(dy)), stands, seen, agreement)
 
 
-@compiled
-def _boxes_without_peak(
-    patch: NDArray[np.float32], first: int, sky: float, sums: Array, peaks: Array, out: Array
-) -> None:
-    """For each 3 x 3 px of a patch: sum above the sky less the brightest pixel.
+@vectorised
+def _light(patch: Floats, sky: float, out: Floats) -> None:
+    """A patch above the sky, 0 where a pixel must not be used."""
+    level, none = np.float32(sky), np.float32(0.0)
+    for j in range(out.shape[0]):
+        values, light = patch[j], out[j]
+        for i in range(light.size):
+            v = values[i] - level
+            light[i] = v if math.isfinite(v) else none
 
-    That is what a star has and a hot pixel has not.
-    ``out[j, i]`` is the box whose first pixel is (first + i, first + j); pixels that must not be used count as sky.
+
+@vectorised
+def _boxes_without_peak(light: Floats, first: int, sums: Floats, peaks: Floats, out: Floats) -> None:
+    """For each 3 x 3 px of a patch: sum less the brightest pixel, which is what a star has and a hot pixel has not.
+
+    ``out[j, i]`` is the box whose first pixel is (first + i, first + j).
     """
     side = out.shape[0]
     for j in range(side + 2):
+        row, total, peak = light[first + j], sums[j], peaks[j]
         for i in range(side):
-            total, peak = 0.0, -1e30
-            for k in range(3):
-                value = patch[first + j, first + i + k] - sky
-                value = value if math.isfinite(value) else 0.0
-                total += value
-                peak = max(peak, value)
-            sums[j, i], peaks[j, i] = total, peak
+            a, b, c = row[first + i], row[first + i + 1], row[first + i + 2]
+            total[i] = a + b + c
+            higher = a if a > b else b
+            peak[i] = higher if higher > c else c
     for j in range(side):
         for i in range(side):
-            total = sums[j, i] + sums[j + 1, i] + sums[j + 2, i]
-            out[j, i] = total - max(peaks[j, i], max(peaks[j + 1, i], peaks[j + 2, i]))
+            a, b, c = peaks[j, i], peaks[j + 1, i], peaks[j + 2, i]
+            higher = a if a > b else b
+            out[j, i] = sums[j, i] + sums[j + 1, i] + sums[j + 2, i] - (higher if higher > c else c)
 
 
-@compiled
-def border_sky(patch: NDArray[np.float32], scratch: NDArray[np.float32], sky: Array) -> None:
+@vectorised
+def _vote(boxes: Floats, unit: float, weight: float, votes: Floats) -> None:
+    """One star's votes: the significance of each box, no more than the star's weight."""
+    scale, most, none = np.float32(1.0 / unit), np.float32(weight), np.float32(0.0)
+    for j in range(boxes.shape[0]):
+        row, total = boxes[j], votes[j]
+        for i in range(row.size):
+            v = row[i] * scale
+            row[i] = v
+            v = v if v < most else most
+            total[i] += v if v > none else none
+
+
+@in_place
+def border_sky(patch: Floats, scratch: Floats, sky: Array) -> None:
     """Level and noise of a patch's two outermost rings into ``sky``; level 0 and noise 0 without a usable pixel."""
     size = patch.shape[0]
     n = 0
@@ -160,29 +179,35 @@ def border_sky(patch: NDArray[np.float32], scratch: NDArray[np.float32], sky: Ar
 
 @compiled
 def _locate(
-    patches: NDArray[np.float32], signal: Array, search: int, skies: Array, guess: Array, seen: Array, shift: Array
+    patches: Patches,
+    corner: NDArray[np.int64],
+    signal: Array,
+    search: int,
+    margin: float,
+    height: int,
+    width: int,
+    skies: Array,
+    guess: Array,
+    seen: Array,
+    stands: NDArray[np.bool_],
+    table: Array,
+    shift: Array,
 ) -> None:
-    """Common motion of the patches' stars by vote, and where each star's light then is in its patch."""
+    """Common motion of the patches' stars by vote, and where each star's light then is: NaN where it does not show."""
     n, size = patches.shape[0], patches.shape[1]
-    middle = size // 2
     side = 2 * search + 3  # one more all around, for each star's own last pixel
-    boxes = np.zeros((n, side, side))
-    scratch = np.empty(8 * size, np.float32)
-    sums, peaks, votes = np.zeros((side + 2, side)), np.zeros((side + 2, side)), np.zeros((side, side))
+    light, boxes = np.empty((n, size, size), np.float32), np.zeros((n, side, side), np.float32)
+    sums, peaks = np.empty((side + 2, side), np.float32), np.empty((side + 2, side), np.float32)
+    scratch, votes = np.empty(8 * size, np.float32), np.zeros((side, side), np.float32)
     possible = 0.0
     for k in range(n):
         border_sky(patches[k], scratch, skies[k])
-        noise = skies[k, 3]
-        if noise <= 0.0:
-            continue
-        weight = min(signal[k], _CAP)
-        possible += weight
-        _boxes_without_peak(patches[k], middle - search - 2, skies[k, 0], sums, peaks, boxes[k])
-        for j in range(side):
-            for i in range(side):
-                boxes[k, j, i] /= math.sqrt(8.0) * noise
-                if 0 < i < side - 1 and 0 < j < side - 1:
-                    votes[j, i] += min(max(boxes[k, j, i], 0.0), weight)
+        if skies[k, 3] > 0.0:
+            weight = min(signal[k], _CAP)
+            possible += weight
+            _light(patches[k], skies[k, 0], light[k])
+            _boxes_without_peak(light[k], size // 2 - search - 2, sums, peaks, boxes[k])
+            _vote(boxes[k], math.sqrt(8.0) * skies[k, 3], weight, votes)
     best, bi, bj = -1.0, search + 1, search + 1
     for j in range(1, side - 1):
         for i in range(1, side - 1):
@@ -200,22 +225,26 @@ def _locate(
                 if boxes[k, j, i] > own:
                     own, oi, oj = boxes[k, j, i], i, j
         seen[k] = own
-        guess[0, k], guess[1, k] = _light_centre(
-            patches[k], middle + oi - search - 1, middle + oj - search - 1, skies[k, 0]
-        )
+        x, y = size // 2 + oi - search - 1, size // 2 + oj - search - 1
+        if skies[k, 3] > 0.0:
+            x, y = _light_centre(light[k], x, y)
+        x, y = x + corner[k, 0], y + corner[k, 1]
+        inside = margin <= x <= width - 1 - margin and margin <= y <= height - 1 - margin
+        stands[k] = inside and own > max(2.5, 0.1 * min(signal[k], 100.0))
+        table[k, STATUS] = NO_STAR if inside else NEAR_EDGE
+        guess[0, k], guess[1, k] = (x, y) if stands[k] else (np.nan, np.nan)
 
 
-@compiled
-def _light_centre(patch: NDArray[np.float32], x: int, y: int, sky: float) -> tuple[float, float]:
+@in_place
+def _light_centre(light: Floats, x: int, y: int) -> tuple[float, float]:
     """Centre of the 3 x 3 px about a pixel, never more than a pixel away from it."""
     s = sx = sy = 0.0
     for j in range(-1, 2):
         for i in range(-1, 2):
-            value = max(float(patch[y + j, x + i]) - sky, 0.0)
-            if math.isfinite(value):
-                s += value
-                sx += value * i
-                sy += value * j
+            value = max(float(light[y + j, x + i]), 0.0)
+            s += value
+            sx += value * i
+            sy += value * j
     if s <= 0.0:
         return float(x), float(y)
     return x + sx / s, y + sy / s

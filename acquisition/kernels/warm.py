@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import background, centroid, combine, detect, match, track
+from . import background, combine, detect, fit, match, patches, track, window
 from .psf import Psf
 from .stars import find_stars
 from .track import track as track_stars
@@ -18,9 +18,9 @@ from .track import track as track_stars
 _KERNELS: tuple[Any, ...] = (
     background._measure,
     detect._scan,
-    centroid._cut_all,
-    centroid.fit_stars,
-    centroid.window_stars,
+    patches._cut,
+    fit.fit_stars,
+    window.window_stars,
     track._locate,
     combine._combine,
     match._vote,

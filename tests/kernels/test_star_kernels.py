@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from star_bounds import bound, flux_of_snr
 from star_scene import Scene, scatter, stamp
 
-from acquisition.kernels import centroid as c
+from acquisition.kernels import columns as c
 from acquisition.kernels.background import measure_background
 from acquisition.kernels.combine import combine
 from acquisition.kernels.detect import find_candidates
+from acquisition.kernels.fit import _profile, fit_stars
 from acquisition.kernels.match import match_stars
 from acquisition.kernels.psf import PROFILES, Psf
 from acquisition.kernels.stars import find_stars
@@ -23,13 +24,13 @@ from acquisition.kernels.stars import find_stars
 NONE = np.empty((0, 0), np.uint8)
 
 
-def fit(patch: np.ndarray, x: float, y: float, psf: Psf, free: bool = False) -> np.ndarray:
-    out, sky = np.empty(c.COLUMNS), np.array([300.0, 0.0, 0.0, 14.5])
-    c.fit_star(
-        patch.astype(np.float32), x, y, psf.fwhm_x, psf.fwhm_y, psf.weights, psf.scales, free, 1.0, 65535.0,
-        psf.half_window_px, 3.0, sky, out,
+def fit(patch: np.ndarray, x: float, y: float, psf: Psf, free: bool = False, saturation: float = 65535.0) -> np.ndarray:
+    out, sky = np.empty((1, c.COLUMNS)), np.array([[300.0, 0.0, 0.0, 14.5]])
+    fit_stars(
+        patch.astype(np.float32)[None], np.zeros((1, 2), np.int64), np.array([x]), np.array([y]), psf.fwhm_x, psf.fwhm_y,
+        psf.weights, psf.scales, np.array([free]), 1.0, saturation, psf.half_window_px, 3.0, sky, out,
     )  # fmt: skip
-    return out
+    return out[0]
 
 
 @pytest.mark.parametrize(("fwhm", "snr"), [(1.2, 30.0), (1.6, 100.0), (2.5, 10.0), (2.5, 500.0), (6.0, 30.0)])
@@ -68,12 +69,8 @@ def test_clipped_and_defect_pixels_are_left_out() -> None:
     rng = np.random.default_rng(3)
     patch = rng.poisson(2e5 * stamp(15.3, 14.8, 31, 3.0, None) + 200) + 100.0
     clipped = np.minimum(patch, 9000.0)
-    out, sky = np.empty(c.COLUMNS), np.array([300.0, 0.0, 0.0, 14.5])
     psf = Psf(3.0, 3.0, "gaussian")
-    c.fit_star(
-        clipped.astype(np.float32), 15.0, 15.0, 3.0, 3.0, psf.weights, psf.scales, False, 1.0, 9000.0,
-        psf.half_window_px, 3.0, sky, out,
-    )  # fmt: skip
+    out = fit(clipped, 15.0, 15.0, psf, saturation=9000.0)
     assert out[c.CLIPPED] > 3
     assert (out[c.X], out[c.Y]) == pytest.approx((15.3, 14.8), abs=0.03)
     assert out[c.FLUX] == pytest.approx(2e5, rel=0.05)
@@ -200,7 +197,7 @@ def test_profiles_hold_all_light(profile: str) -> None:
     psf = Psf(3.0, 3.0, profile)
     assert psf.weights.sum() == pytest.approx(1.0, abs=1e-3)
     out = np.empty((len(psf.weights), 3, 201))
-    c._profile(100.2, 0, 201, 3.0, psf.scales, out)
+    _profile(100.2, 0, 201, 3.0, psf.scales, out)
     assert (psf.weights * out[:, 0].sum(axis=1)).sum() == pytest.approx(1.0, abs=1e-3)
     if profile != "gaussian":
         beta = float(profile.removeprefix("moffat"))

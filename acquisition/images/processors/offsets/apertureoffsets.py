@@ -15,9 +15,12 @@ from acquisition.errors import NoStars
 from acquisition.images import Image, ImageProcessor
 from acquisition.images.meta import PixelOffsets
 from acquisition.images.processors.plane import detector_of, plane_of
-from acquisition.kernels import centroid as c
+from acquisition.kernels import columns as c
 from acquisition.kernels.background import measure_background
+from acquisition.kernels.fit import fit_stars
+from acquisition.kernels.patches import cut_patches
 from acquisition.kernels.psf import Psf
+from acquisition.kernels.ring import RING
 
 Array = NDArray[np.float64]
 
@@ -84,8 +87,8 @@ class ApertureOffsets(ImageProcessor):
         psf = Psf(self._fwhm_px / plane.step, self._fwhm_px / plane.step)
         half = psf.half_window_px + math.ceil(self._size_px / plane.step / 2)
         search = math.ceil(self._search_px / plane.step)
-        reach = half + search + c.RING + 2
-        patches, corner = c.cut_patches(plane.frame, plane.bad, np.array([x]), np.array([y]), reach)
+        reach = half + search + RING + 2
+        patches, corner = cut_patches(plane.frame, plane.bad, np.array([x]), np.array([y]), reach)
         patch, (left, top) = patches[0], corner[0]
         hole = self._hole(patch.shape, x - left, y - top, self._size_px / plane.step)
         patch[hole] = np.nan
@@ -97,22 +100,23 @@ class ApertureOffsets(ImageProcessor):
         detector = detector_of(plane, image.facts, level, noise)
         best, weight = None, math.inf
         # from the middle of all light, from the middle of the hole, from the brightest light
-        for start in guess:
-            row, sky = np.empty(c.COLUMNS), np.array([level, 0.0, 0.0, noise])
-            status = c.fit_star(
-                patch, *start, psf.fwhm_x, psf.fwhm_y, psf.weights, psf.scales, False, detector.adu_per_e,
-                detector.saturation, half, self._search_px + 2 * self._fwhm_px, sky, row,
+        for start_x, start_y in guess:
+            table, sky = np.empty((1, c.COLUMNS)), np.array([[level, 0.0, 0.0, noise]])
+            fit_stars(
+                patches, corner, np.array([start_x + left]), np.array([start_y + top]), psf.fwhm_x, psf.fwhm_y,
+                psf.weights, psf.scales, np.array([False]), detector.adu_per_e, detector.saturation, half,
+                self._search_px + 2 * self._fwhm_px, sky, table,
             )  # fmt: skip
-            if status == c.OK and row[c.CHI2] < weight:
-                best, weight = row, row[c.CHI2]
+            if table[0, c.STATUS] == c.OK and table[0, c.CHI2] < weight:
+                best, weight = table[0], float(table[0, c.CHI2])
         if best is None or not best[c.FLUX] > 4.0 * math.sqrt(best[c.VAR_FLUX]):
             raise NoStars(f"no star around the hole at ({self._x:g}, {self._y:g}): nothing there has its profile")
         step, scale = plane.step, math.sqrt(max(best[c.CHI2], 1.0))
         image = image.derive()
         image.set_meta(
             PixelOffsets(
-                plane.to_image(best[c.X] + left) - self._x,
-                plane.to_image(best[c.Y] + top) - self._y,
+                plane.to_image(best[c.X]) - self._x,
+                plane.to_image(best[c.Y]) - self._y,
                 math.sqrt(best[c.VAR_X]) * scale * step,
                 math.sqrt(best[c.VAR_Y]) * scale * step,
             )

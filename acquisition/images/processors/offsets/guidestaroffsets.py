@@ -18,7 +18,7 @@ from acquisition.images import FrameFacts, Image, ImageProcessor
 from acquisition.images.meta import GuideStar, GuideStars, PixelOffsets, StarShape
 from acquisition.images.processors.plane import Detector, Plane, detector_of, plane_of
 from acquisition.images.processors.tangent import sky_to_pixel
-from acquisition.kernels import centroid as c
+from acquisition.kernels import columns as c
 from acquisition.kernels.combine import Motion, combine
 from acquisition.kernels.match import match_stars
 from acquisition.kernels.psf import Psf

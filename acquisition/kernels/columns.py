@@ -1,0 +1,14 @@
+"""What is measured of a star: the columns of a row of numbers, and why there may be none.
+
+In: nothing. Out: names.
+"""
+
+from __future__ import annotations
+
+# columns of a row of results
+X, Y, FLUX, SKY, VAR_X, VAR_Y, COV_XY, VAR_FLUX, FWHM_X, FWHM_Y = range(10)
+CHI2, PEAK, HFD, CLIPPED, NOISE, STATUS, DEFECTS = range(10, 17)
+COLUMNS = 17
+
+# values of STATUS
+OK, NEAR_EDGE, NO_STAR, MOVED, BAD_PIXELS, SATURATED = range(6)

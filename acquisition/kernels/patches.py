@@ -1,0 +1,66 @@
+"""Small pieces of a frame, one a star, as floats.
+
+In: a frame of any type [y, x], a mask, places. Out: patches [star, y, x], NaN where a pixel must not be used.
+
+Patches are what keeps the kernels that measure stars small: whatever the frame's type and mask, they are compiled once.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .compiled import in_place
+
+Array = NDArray[np.float64]
+Patch = NDArray[np.float32]
+Patches = NDArray[np.float32]  # [star, y, x]
+
+
+def cut_patches(
+    frame: NDArray[Any], bad: NDArray[np.uint8], x: Array, y: Array, reach: int
+) -> tuple[Patches, NDArray[np.int64]]:
+    """Patches about places of a frame, and the first pixel (x, y) of each.
+
+    Parameters
+    ----------
+    frame, bad : ndarray
+        As for `background.measure_background`.
+    x, y : ndarray of float64
+        Places, 0-based px; may lie outside the frame, or be NaN.
+    reach : int
+        A patch is 2 reach + 1 px wide.
+    """
+    n, side = len(x), 2 * reach + 1
+    patches, corner = np.empty((n, side, side), np.float32), np.empty((n, 2), np.int64)
+    _cut(frame, bad, np.ascontiguousarray(x), np.ascontiguousarray(y), patches, corner)
+    return patches, corner
+
+
+@in_place
+def _cut(
+    frame: NDArray[Any], bad: NDArray[np.uint8], x: Array, y: Array, patches: Patches, corner: NDArray[np.int64]
+) -> None:
+    height, width = frame.shape
+    side = patches.shape[1]
+    for k in range(len(x)):
+        known = math.isfinite(x[k]) and math.isfinite(y[k])
+        left = math.floor(x[k] + 0.5) - side // 2 if known else -2 * side
+        top = math.floor(y[k] + 0.5) - side // 2 if known else -2 * side
+        corner[k, 0], corner[k, 1] = left, top
+        first, last = min(max(-left, 0), side), max(min(width - left, side), 0)
+        for j in range(side):
+            line = top + j
+            if line < 0 or line >= height or first > 0 or last < side:
+                patches[k, j] = np.nan
+            if 0 <= line < height and first < last:
+                target, source = patches[k, j, first:last], frame[line, left + first : left + last]
+                for i in range(target.size):
+                    target[i] = source[i]
+                if bad.size > 0:
+                    masked = bad[line, left + first : left + last]
+                    for i in range(target.size):
+                        target[i] = np.nan if masked[i] != 0 else target[i]

@@ -28,6 +28,7 @@ COMMANDS = {
     "guide": ("acquisition.cli.guide", "Guide a telescope; without options, a simulated one."),
     "log": ("acquisition.cli.log", "Read guide logs, ours and PHD2's: figures, plots, advice."),
     "law": ("acquisition.cli.law", "Run a guide law between standard input and standard output."),
+    "masters": ("acquisition.cli.masters", "Build master bias, dark and flat frames, or list those of a folder."),
     "offsets": ("acquisition.cli.offsets", "Measure how the stars move over a series of FITS files."),
     "pipeline": ("acquisition.cli.pipeline", "Run image processors over FITS files."),
     "record": ("acquisition.cli.record", "Record a camera's stream as a SER video."),

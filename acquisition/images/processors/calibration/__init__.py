@@ -1,0 +1,7 @@
+"""Bias, dark current and flat field: masters built, kept, looked up, and taken out of images."""
+
+from .build import Built, build_masters
+from .calibration import Calibration
+from .library import CalibrationLibrary, Master, dark_exposures_s
+
+__all__ = ["Built", "Calibration", "CalibrationLibrary", "Master", "build_masters", "dark_exposures_s"]

@@ -17,7 +17,7 @@ from acquisition.errors import ImageError
 from acquisition.images import FrameFacts, Image
 from acquisition.images.meta import GuideStar, GuideStars, PixelOffsets
 from acquisition.images.processors.plane import Detector, Plane, detector_of, plane_of
-from acquisition.kernels import centroid as c
+from acquisition.kernels import columns as c
 from acquisition.kernels.exposure import Measurement, StarLight
 from acquisition.kernels.exposure.clipped import Clipped, clipped_stars, peak_from_wings
 from acquisition.kernels.stars import find_stars

@@ -15,7 +15,7 @@ from acquisition.images import Image, ImageProcessor
 from acquisition.images.meta import PixelOffsets
 from acquisition.images.processors.plane import detector_of, plane_of
 from acquisition.images.processors.skyplane import pixel_of, wcs_of
-from acquisition.kernels import centroid as c
+from acquisition.kernels import columns as c
 from acquisition.kernels.background import measure_background
 from acquisition.kernels.stars import find_stars
 

@@ -393,7 +393,7 @@ _FIELDS = (
     _Field("gain", ("GAIN",), "gain, camera units", _number),
     _Field("offset", ("OFFSET",), "offset, camera units", _number),
     _Field("egain_e_per_adu", ("EGAIN", "DET-GAIN"), "[e-/ADU] of the stored values", _number),
-    _Field("read_noise_e", ("RDNOISE",), "[e-] read noise", _number, ("READNOIS",)),
+    _Field("read_noise_e", ("RDNOISE",), "[e-] read noise", _number, ("READNOIS", "DET-RON")),
     _Field("full_well_e", ("DET-SATU",), "[e-] full well", _number),
     _Field("bit_depth", ("BITDEPTH",), "bits of the ADC", _integer),
     _Field("ccd_temp_c", ("CCD-TEMP", "DET-TEMP"), "[degC] detector temperature", _number),

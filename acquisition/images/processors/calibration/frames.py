@@ -42,7 +42,8 @@ def loaded(master: Master) -> Frame:
         if not level > 0:
             raise ImageError(f"master {master.path} has a median of {level}; a flat needs light")
         value /= level
-        variance = variance / level**2
+        if isinstance(variance, np.ndarray):
+            variance /= level**2
     elif bad.any():  # a pixel that is bad still has a value to subtract, so that the eye is not hurt
         value[~np.isfinite(value)] = np.median(value[~bad])
     return Frame(value, variance, bad)

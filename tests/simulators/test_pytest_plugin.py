@@ -1,27 +1,29 @@
-"""The pytest plugin, in a pytest of its own: fixtures, markers, virtual time, and the example project."""
+"""The pytest plugin, in a pytest session of its own: fixtures, markers, virtual time, and the example project."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+# what a session within this one imports first is forgotten after it, and NumPy cannot be imported twice
+import acquisition.images.processors.offsets  # noqa: F401
+import simulators.camera
+import simulators.mount  # noqa: F401
+
+pytest_plugins = ["pytester"]
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "observatory"
 
 
-def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+def test_the_example_project_passes(pytester):
+    shutil.copytree(EXAMPLE, pytester.path, dirs_exist_ok=True)
+    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=6)
 
 
-def test_the_example_project_passes():
-    done = run_pytest(EXAMPLE)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "6 passed" in done.stdout
-
-
-def test_fixtures_markers_and_mistakes(tmp_path):
-    (tmp_path / "test_it.py").write_text(
+def test_fixtures_markers_and_mistakes(pytester):
+    pytester.makepyfile(
         """
 import asyncio
 import pytest
@@ -59,11 +61,12 @@ def test_mistake(starlatch_world): ...
 def test_wrong_preset(starlatch_world): ...
 """
     )
-    done = run_pytest(tmp_path, "--strict-markers")
-    assert "4 passed" in done.stdout, done.stdout + done.stderr
-    assert "as it should" in done.stdout
-    assert "marker starlatch: unknown sed; allowed: scenario, seed, camera" in done.stdout + done.stderr
-    assert "mount_preset is 'eq7'; allowed: premium" in done.stdout
+    done = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--strict-markers")
+    done.assert_outcomes(passed=4, failed=1, errors=2)
+    told = done.stdout.str() + done.stderr.str()
+    assert "as it should" in told
+    assert "marker starlatch: unknown sed; allowed: scenario, seed, camera" in told
+    assert "mount_preset is 'eq7'; allowed: premium" in told
 
 
 def test_the_plugin_costs_nothing_where_it_is_not_used():

@@ -26,6 +26,7 @@ COMMANDS = {
     "expose": ("acquisition.cli.expose", "Take frames with a camera and save them."),
     "exposure": ("acquisition.cli.exposure", "Keep a camera well exposed by itself: daemon, laws, simulation."),
     "guide": ("acquisition.cli.guide", "Guide a telescope; without options, a simulated one."),
+    "image": ("acquisition.cli.image", "Say what a FITS file is, show it in the terminal, or convert it."),
     "log": ("acquisition.cli.log", "Read guide logs, ours and PHD2's: figures, plots, advice."),
     "law": ("acquisition.cli.law", "Run a guide law between standard input and standard output."),
     "masters": ("acquisition.cli.masters", "Build master bias, dark and flat frames, or list those of a folder."),

@@ -1,17 +1,19 @@
 """``replay://``: FITS files as a camera, on the event loop.
 
-In: a glob pattern. Out: its files in the order of their names, each after the exposure time that its header states,
-with the header's own facts.
+In: a glob pattern. Out: its files in the order of their names, each when its DATE-OBS and exposure time say, counted
+from the first one, with the header's own facts.
 """
 
 from __future__ import annotations
 
 import asyncio
 import glob
+import math
 import os
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -37,6 +39,8 @@ from acquisition.errors import (
 from acquisition.images import Image
 
 READ_S = 30.0
+LONGEST_PAUSE_S = 60.0
+"""Between one frame's end and the next one's beginning; longer ones, as between nights, are cut to that."""
 LONGEST_S = 86400.0
 
 
@@ -44,9 +48,10 @@ class ReplayCamera:
     """A camera that delivers files.
 
     What they are cannot be changed: settings come back as the last file that was read has them, the detector is what
-    a file holds. A frame takes the exposure time that its header states, or else the one asked for; a cancelled one
-    comes again. After the last file `expose` raises `DeviceGone` and `stream` ends, and connecting anew begins with
-    the first. A file that cannot be read is an `ExposureFailed`, and the next one follows.
+    a file holds. A frame takes the exposure time that its header states, or else the one asked for, and begins no
+    sooner after the one before than DATE-OBS says (up to `LONGEST_PAUSE_S`); a cancelled one comes again. After the
+    last file `expose` raises `DeviceGone` and `stream` ends, and connecting anew begins with the first. A file that
+    cannot be read is an `ExposureFailed`, and the next one follows.
 
     Parameters
     ----------
@@ -150,18 +155,20 @@ class ReplayCamera:
 
     async def _frame(self, series: _Series) -> Image:
         loop = asyncio.get_running_loop()
-        start_s = loop.time()
+        asked_s = loop.time()
         path = series.paths[series.n_begun % len(series.paths)]
         try:
             series.last = image = await _read(path)
         except ExposureFailed:
             series.n_begun += 1
             raise
+        start_s, exposure_s = max(asked_s, series.due_s(image)), self._exposure_s(image)
         with suppress(TimeoutError):
-            async with asyncio.timeout_at(start_s + self._exposure_s(image)):
+            async with asyncio.timeout_at(start_s + exposure_s):
                 await series.closed.wait()
                 raise DeviceGone(f"replay of {self.pattern!r} was closed during an exposure")
         series.n_begun += 1
+        series.before = image.facts.start_utc, start_s, start_s + exposure_s
         return _delivered(image, start_s, series.n_begun)
 
 
@@ -173,8 +180,17 @@ class _Series:
         self.info = _info(first)
         self.last = first  # that was read
         self.n_begun = 0  # frames delivered or found unreadable
+        self.before: tuple[datetime | None, float, float] = None, 0.0, 0.0  # the last frame: DATE-OBS, begin, end
         self.exposing = False
         self.closed = asyncio.Event()
+
+    def due_s(self, image: Image) -> float:
+        """When a frame begins on the loop's clock, at the earliest, if it follows the last one as it once did."""
+        utc = image.facts.start_utc
+        before_utc, began_s, ended_s = self.before
+        if utc is None or before_utc is None:
+            return -math.inf
+        return min(began_s + (utc - before_utc).total_seconds(), ended_s + LONGEST_PAUSE_S)
 
 
 def _info(image: Image) -> CameraInfo:

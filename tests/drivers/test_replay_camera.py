@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +24,12 @@ from acquisition.images import FrameFacts, Image
 START = datetime(2026, 3, 1, 21, tzinfo=UTC)
 
 
-def save(path: Path, value: int = 0, exposure_s: float | None = 30.0, **facts: object) -> None:
+def save(
+    path: Path, value: int = 0, exposure_s: float | None = 30.0, start_utc: datetime | None = START, **facts: object
+) -> None:
     image = Image.from_camera(
         np.full((6, 8), value, np.uint16),
-        FrameFacts(start_utc=START, exposure_s=exposure_s, **facts),  # type: ignore[arg-type]
+        FrameFacts(start_utc=start_utc, exposure_s=exposure_s, **facts),  # type: ignore[arg-type]
     )
     image.header["WEATHER"] = "clear"
     image.writeto(path)
@@ -53,6 +55,33 @@ def test_files_come_in_the_order_of_their_names_each_after_its_exposure_time(tmp
             assert image.data[0, 0] == ord(name)
             assert clock() - began_s == pytest.approx(exposure_s, abs=1e-6)
             assert image.facts.start_loop_s == began_s
+
+    play(tmp_path / "*.fits", body)
+
+
+def test_pauses_are_those_of_date_obs_but_for_the_longest(tmp_path: Path) -> None:
+    starts = [0.0, 5.0, 6.0, 10.0, 9.0, 3600.0, None, 3700.0]  # the third begins while the second is exposed
+    for number, start_s in enumerate(starts):
+        utc = None if start_s is None else START + timedelta(seconds=start_s)
+        save(tmp_path / f"{number}.fits", number, 2.0, utc)
+
+    async def body(camera: Camera) -> None:
+        first_s = asyncio.get_running_loop().time()
+        began = [((await camera.expose()).facts.start_loop_s or 0.0) - first_s for _ in starts]
+        assert began == pytest.approx([0.0, 5.0, 7.0, 11.0, 13.0, 75.0, 77.0, 79.0])
+
+    play(tmp_path / "*.fits", body)
+
+
+def test_who_asks_late_gets_a_frame_that_begins_then(tmp_path: Path) -> None:
+    for number in range(2):
+        save(tmp_path / f"{number}.fits", number, 2.0, START + timedelta(seconds=5 * number))
+
+    async def body(camera: Camera) -> None:
+        await camera.expose()
+        await asyncio.sleep(30.0)
+        asked_s = asyncio.get_running_loop().time()
+        assert (await camera.expose()).facts.start_loop_s == asked_s
 
     play(tmp_path / "*.fits", body)
 
@@ -242,10 +271,10 @@ def test_real_frames_keep_their_time_and_header(realdata: Path) -> None:
     async def body(camera: Camera) -> None:
         clock = asyncio.get_running_loop().time
         for path in paths:
-            began_s = clock()
             image = await camera.expose()
             saved = Image.from_file(path)
-            assert clock() - began_s == pytest.approx(saved.header["EXPTIME"], abs=1e-6)
+            assert image.facts.start_loop_s is not None
+            assert clock() - image.facts.start_loop_s == pytest.approx(saved.header["EXPTIME"], abs=1e-6)
             assert (image.data == saved.data).all()
             assert image.facts.start_utc == saved.facts.start_utc
             assert set(saved.header) <= set(image.header)

@@ -54,6 +54,7 @@ class MountTable(_Table):
     """The mount."""
 
     url: str = Field("sim://", description="Which mount; `starlatch devices` lists the schemes.")
+    worm_file: Path | None = Field(None, description="What was learned of the worm, kept from night to night.")
     pulses_know_pier: bool = Field(True, description="A North pulse moves north on either side of the pier.")
     guide_by: Literal["pulses", "offsets"] = Field(
         "pulses", description="Guide pulses, or shifts of the pointing where the mount takes those."

@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -22,8 +23,9 @@ from acquisition.devices import DeviceContext, open_camera, open_mount
 from acquisition.errors import ConfigError, GuidingError, StarlatchError
 from acquisition.geometry import MountResponse
 from acquisition.guidelog import GuideLogWriter
+from acquisition.guiding.algorithms.predictive import Worm
 from acquisition.guiding.calibration_file import StoredCalibration, load_calibration, save_calibration
-from acquisition.guiding.events import Calibrated, Event, Listener
+from acquisition.guiding.events import Calibrated, Event, Listener, WormLearned
 from acquisition.guiding.frame_table import FrameTable
 from acquisition.guiding.guider import Guider
 from acquisition.guiding.history import History
@@ -31,6 +33,7 @@ from acquisition.guiding.log import GuideLog
 from acquisition.guiding.offset_pulses import OffsetPulses
 from acquisition.guiding.report import report
 from acquisition.guiding.statistics import GuidingStatistics
+from acquisition.guiding.worm_file import StoredWorm, load_worm, save_worm
 from acquisition.images import ImageProcessor, Pipeline
 from acquisition.images.processors.exptime import StarExpTimeEstimator
 from acquisition.images.processors.offsets import GuideStarOffsets, RaDecFromPixels
@@ -80,7 +83,9 @@ class GuideOutcome:
     error: StarlatchError | None = None
 
 
-async def guide(config: Config, options: GuideOptions, listen: Listener) -> GuideOutcome:
+async def guide(
+    config: Config, options: GuideOptions, listen: Listener, ready: Callable[[Guider], None] = lambda _: None
+) -> GuideOutcome:
     """Run the guider to its end; cancelling ends it in order and still gives the outcome.
 
     Parameters
@@ -89,6 +94,8 @@ async def guide(config: Config, options: GuideOptions, listen: Listener) -> Guid
     options : GuideOptions
     listen : callable
         Gets every event of the guider.
+    ready : callable
+        Gets the guider before it begins, for whoever wants to dither, pause, or change laws.
 
     Raises
     ------
@@ -134,7 +141,12 @@ async def guide(config: Config, options: GuideOptions, listen: Listener) -> Guid
         if path is not None:
             response = known_calibration(path, camera.info, mount.info)
             listeners["calibration file"] = CalibrationKeeper(path, camera.info, mount.info).listen
-        guider = Guider(camera, mount, guiding_chain(config, recorder), settings, tell, options.seed)
+        worm = None
+        if config.mount.worm_file is not None:
+            worm = known_worm(config.mount.worm_file, mount.info.name)
+            listeners["worm file"] = WormKeeper(config.mount.worm_file, mount.info.name).listen
+        guider = Guider(camera, mount, guiding_chain(config, recorder), settings, tell, options.seed, worm)
+        ready(guider)
         try:
             await guider.run(options.duration_s, response)
         except asyncio.CancelledError:
@@ -153,8 +165,8 @@ async def guide(config: Config, options: GuideOptions, listen: Listener) -> Guid
         "seed": options.seed,
         "scenario": options.scenario,
         "corrections": options.corrections,
-        "ra_law": settings.ra_law.name,
-        "dec_law": settings.dec_law.name,
+        "ra_law": guider.settings.ra_law.name,
+        "dec_law": guider.settings.dec_law.name,
         "exposure_s": accepted.settings.exposure_s,
         "ended": ended,
         **report(statistics, guider.response),
@@ -229,6 +241,56 @@ def known_calibration(path: Path, camera: CameraInfo, mount: MountInfo) -> Mount
         logger.warning("%s is not used: %s", path, misfit)
         return None
     return stored.response
+
+
+class WormKeeper:
+    """Listens to a guider and writes what it learns of the worm to a file."""
+
+    def __init__(self, path: Path, mount: str) -> None:
+        self._path, self._mount = path, mount
+
+    def listen(self, event: Event) -> None:
+        if isinstance(event, WormLearned):
+            save_worm(StoredWorm(self._mount, utc_now(), event.worm), self._path)
+
+
+def known_worm(path: Path, mount: str) -> Worm | None:
+    """What another night taught of this mount's worm; None where there is nothing, and why is logged.
+
+    Raises
+    ------
+    ConfigError
+        If the file is there but says nothing of a worm.
+    """
+    try:
+        stored = load_worm(path)
+    except FileNotFoundError:
+        return None
+    misfit = stored.misfit(mount)
+    if misfit is not None:
+        logger.warning("%s is not used: %s", path, misfit)
+        return None
+    return stored.worm
+
+
+def reload_laws(guider: Guider, read: Callable[[], Config]) -> str:
+    """Guide by the laws that the config says now; what is wrong with it changes nothing.
+
+    Returns
+    -------
+    str
+        What came of it, for the user.
+    """
+    try:
+        settings = read().guider_settings()
+    except ConfigError as error:
+        return f"config not taken over: {error}"
+    now = guider.settings
+    ra = settings.ra_law if settings.ra_law != now.ra_law else None
+    dec = settings.dec_law if settings.dec_law != now.dec_law else None
+    guider.change_laws(ra=ra, dec=dec)
+    changed = [f"{axis} {law.name}" for axis, law in (("RA", ra), ("Dec", dec)) if law is not None]
+    return f"config read anew: {', '.join(changed) or 'no change of laws'}; all else waits for the next run"
 
 
 async def _open(

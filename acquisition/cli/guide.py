@@ -5,6 +5,8 @@ In: options and a config file. Out: a guided telescope, a live view, and a folde
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
 from pathlib import Path
 
@@ -44,7 +46,8 @@ def command(
 ) -> int:  # fmt: skip
     """Guide a telescope: choose stars, calibrate the mount, keep the stars in place.
 
-    Without options it guides a simulated telescope in real time, until Ctrl-C.
+    Without options it guides a simulated telescope in real time, until Ctrl-C. With --config, SIGHUP reads the file
+    anew, and the guide laws it names take over at the next frame.
 
     \b
     Examples:
@@ -61,12 +64,16 @@ def command(
     from acquisition.config import Config, load_config
     from acquisition.guiding.assistant import LiveAssistant
     from acquisition.guiding.events import Event
+    from acquisition.guiding.guider import Guider
     from acquisition.guiding.plot import check_plotting, plot_run
     from acquisition.guiding.run_summary import summary_lines
-    from acquisition.session import GuideOptions, guide, new_run_directory, write_report
+    from acquisition.session import GuideOptions, guide, new_run_directory, reload_laws, write_report
 
-    config = load_config(config_file) if config_file is not None else Config()
-    config = override(config, camera_url, mount_url, exposure_s)
+    def read() -> Config:
+        config = load_config(config_file) if config_file is not None else Config()
+        return override(config, camera_url, mount_url, exposure_s)
+
+    config = read()
     if virtual_time:
         check_virtual_time(config)
     if plot_file is not None:
@@ -82,8 +89,13 @@ def command(
         if assistant:
             live_assistant.listen(event)
 
+    def ready(guider: Guider) -> None:
+        if config_file is not None:  # without a file there is nothing to read anew: the end of a terminal ends the run
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, lambda: view.say(reload_laws(guider, read)))
+
     with view, announced(view.say):
-        outcome = run(guide(config, options, listen), virtual_time=virtual_time)
+        outcome = run(guide(config, options, listen, ready), virtual_time=virtual_time)
     write_report(outcome.report, directory / "report.json")
     if report_file is not None:
         write_report(outcome.report, report_file)

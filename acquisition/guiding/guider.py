@@ -9,12 +9,16 @@ import asyncio
 import contextlib
 import math
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from acquisition.camera import Camera
 from acquisition.errors import CalibrationFailed, GuidingError, NotCalibrated
 from acquisition.geometry import MountResponse
+from acquisition.guiding.algorithms import Law
+from acquisition.guiding.algorithms.predictive import Worm
 from acquisition.guiding.announcer import Announcer
 from acquisition.guiding.apply import Pulse
 from acquisition.guiding.auto_exposure import AutoExposure
@@ -33,8 +37,8 @@ from acquisition.virtual_time import utc_now
 class Guider:
     """Guides one camera with one mount; both connected and configured, both closed by the caller.
 
-    `run` does everything; `pause`, `resume`, `dither` and `stop` may be called from outside while it runs, and take
-    effect at the next frame. Cancelling `run` stops every pulse.
+    `run` does everything; `pause`, `resume`, `dither`, `change_laws` and `stop` may be called from outside while it
+    runs, and take effect at the next frame. Cancelling `run` stops every pulse.
 
     Parameters
     ----------
@@ -47,11 +51,14 @@ class Guider:
         Gets every event, in order, synchronously.
     seed : int
         Of the dithers.
+    worm : Worm or None
+        What was learned of the mount's on another night.
     """
 
     def __init__(
-        self, camera: Camera, mount: Mount, chain: Pipeline, settings: GuiderSettings, listen: Listener, seed: int = 0
-    ) -> None:
+        self, camera: Camera, mount: Mount, chain: Pipeline, settings: GuiderSettings, listen: Listener, seed: int = 0,
+        worm: Worm | None = None,
+    ) -> None:  # fmt: skip
         self._camera = camera
         self._announcer = Announcer(listen)
         self._mount = WatchedMount(mount, self._announcer.notice)
@@ -61,6 +68,7 @@ class Guider:
         self._frames = FrameSource(camera, chain, self._announcer.notice, auto)
         self._orders = Orders()
         self._response: MountResponse | None = None
+        self._worm = worm
 
     @property
     def state(self) -> State:
@@ -70,6 +78,11 @@ class Guider:
     def response(self) -> MountResponse | None:
         """What calibration found; None before."""
         return self._response
+
+    @property
+    def settings(self) -> GuiderSettings:
+        """How it guides by now."""
+        return self._settings
 
     def pause(self) -> None:
         """Keep measuring, send no pulses."""
@@ -89,6 +102,21 @@ class Guider:
         if not math.isfinite(amount_px) or amount_px < 0:
             raise ValueError(f"dither amount is {amount_px} px; allowed: 0 or more")
         self._orders.dither = amount_px, ra_only
+
+    def change_laws(self, *, ra: Law[Any] | None = None, dec: Law[Any] | None = None) -> None:
+        """Guide by other laws, or by the same with other parameters, from the next frame on.
+
+        The same law with other parameters keeps what it knows; another law begins anew (`predictive` with the worm's
+        curve that was learned before, if there is one).
+
+        Parameters
+        ----------
+        ra, dec : Law or None
+            None: as before.
+        """
+        old = self._settings
+        self._settings = replace(old, ra_law=ra or old.ra_law, dec_law=dec or old.dec_law)
+        self._orders.ra_law, self._orders.dec_law = ra or self._orders.ra_law, dec or self._orders.dec_law
 
     def stop(self, reason: str = "stopped") -> None:
         """End `run` after the frame now being taken."""
@@ -235,10 +263,14 @@ class Guider:
         pointing = await self._mount.state()
         response = self._response.at_declination(pointing.dec_deg)
         response = response.at_pier_side(pointing.pier_side.value, self._settings.pulses_know_pier)
-        await Stretch(
+        stretch = Stretch(
             self._frames, self._mount, self._settings, self._orders, self._announcer, self._random, response, pointing,
-            first,
-        ).run(end_s)  # fmt: skip
+            first, self._worm,
+        )  # fmt: skip
+        try:
+            await stretch.run(end_s)
+        finally:
+            self._worm = stretch.worm
 
 
 def _now() -> float:

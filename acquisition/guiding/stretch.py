@@ -72,7 +72,7 @@ class Stretch:
     def __init__(
         self, frames: FrameSource, mount: WatchedMount, settings: GuiderSettings, orders: Orders, announcer: Announcer,
         random: np.random.Generator, response: MountResponse, pointing: MountState, first: Measurement,
-        worm: Worm | None = None,
+        worm: Worm | None,
     ) -> None:  # fmt: skip
         self._frames = frames
         self._mount = mount

@@ -3,8 +3,6 @@
 The plant here is a few lines, its noise 0.3"; the real comparison is `benchmarks/bench_guiding.py`.
 """
 
-import dataclasses
-import json
 import math
 from concurrent.futures import Executor, Future
 from typing import Any
@@ -93,15 +91,30 @@ def test_what_a_night_taught_helps_the_next():
     learned = law.learned(one.runner.state)
     assert learned is not None
     assert learned.amplitudes[:3] == pytest.approx((6, 2, 1), abs=0.6)
-    kept = Worm(**json.loads(json.dumps(dataclasses.asdict(learned))))
     assert Predictive().learned(Predictive().start()) is None
 
     def later(t: float) -> float:
         return worm(t + 111)
 
     fresh, taught = Axis(law, later), Axis(law, later)
-    taught.runner = LawRunner(law, state=law.start_with(kept))
-    assert taught.run(120) < fresh.run(120)
+    taught.runner = LawRunner(law, state=law.start_with(learned))
+    assert law.learned(taught.runner.state) is None
+    taught.run(25)
+    assert law.learned(taught.runner.state) == learned, "a minute unlearns nothing"
+    fresh.run(25)
+    assert taught.run(100) < 0.8 * fresh.run(100), "the first turn of the worm, from its fifth on"
+
+
+@given(phase=st.floats(-10, 10), factor=st.floats(0.1, 10))
+def test_a_curve_turned_and_scaled_is_the_same_curve(phase, factor):
+    worm_curve = Worm(300.0, (), (6.0, 0.0, 1.0), (0.0, 2.0, 0.5)).scaled(factor)
+    (cosines,), (sines,) = worm_curve.turned(np.array([phase]))
+    at, h = np.linspace(0, 6, 20), np.arange(1, 4)
+
+    def curve(c, s, x):
+        return np.cos(np.outer(x, h)) @ np.asarray(c) + np.sin(np.outer(x, h)) @ np.asarray(s)
+
+    assert curve(cosines, sines, at) == pytest.approx(curve(worm_curve.cosines, worm_curve.sines, at + phase), abs=1e-6)
 
 
 def test_a_guide_rate_that_is_wrong_costs_little():

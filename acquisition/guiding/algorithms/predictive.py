@@ -41,6 +41,9 @@ _NOTICEABLE = 0.03  # change of the worm's phase over the history, rad
 _NOTICEABLE_CYCLES = 0.02  # the same of a line
 _REFINED_HARMONICS = 20
 _REFINED_WALKS = _PERIODIC_WALKS[1:4]
+_PHASES, _PHASED_HARMONICS, _PHASED_WALKS = 36, 8, _PERIODIC_WALKS[[1, 3]]
+_SURE_TURNS = 2.0  # seen before a curve is worth keeping
+_CURVE_CHANGES = 0.15  # from night to night, share of a harmonic
 _WORK_TAKES_S = 4.0
 _REPLAY_FRAMES = 4000
 _LINE_FRAMES = 1500
@@ -57,17 +60,34 @@ class Worm:
         None before it is found.
     lines_hz : tuple of float
         Lines that are not among the worm's harmonics.
-    amplitudes : tuple of float
-        Of the worm's harmonics as another night had them, arcsec; empty if this is the first.
+    cosines, sines : tuple of float
+        The curve as another night had it, arcsec: amplitudes of the worm's harmonics, turned to no phase in particular;
+        empty if this is the first night.
     """
 
     period_s: float | None = None
     lines_hz: tuple[float, ...] = ()
-    amplitudes: tuple[float, ...] = ()
+    cosines: tuple[float, ...] = ()
+    sines: tuple[float, ...] = ()
+
+    @property
+    def amplitudes(self) -> FloatArray:
+        """Of the harmonics, whatever the phase."""
+        return np.hypot(self.cosines, self.sines)
+
+    def turned(self, phase: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Cosines and sines of the curve turned by phases (rad of the worm): arrays (phases, harmonics)."""
+        c, s = np.cos(np.outer(phase, self._orders)), np.sin(np.outer(phase, self._orders))
+        return c * self.cosines + s * self.sines, c * self.sines - s * self.cosines
+
+    @property
+    def _orders(self) -> NDArray[np.int64]:
+        return np.arange(1, len(self.cosines) + 1)
 
     def scaled(self, factor: float) -> Worm:
         """The same with larger or smaller amplitudes: arcs on the sky shrink with cos δ."""
-        return replace(self, amplitudes=tuple(factor * amplitude for amplitude in self.amplitudes))
+        cosines, sines = (tuple(factor * value for value in values) for values in (self.cosines, self.sines))
+        return replace(self, cosines=cosines, sines=sines)
 
 
 @dataclass(frozen=True)
@@ -141,24 +161,21 @@ class Predictive:
         return PredictiveState(Table(5))
 
     def start_with(self, learned: Worm) -> PredictiveState:
-        """Begin with what `learned` said after another night: the period is known, and how large its harmonics are.
+        """Begin with what `learned` said after another night: period, curve, and lines.
 
-        Their phases are found anew, as nobody knows how far the worm was turned in between.
+        How far the worm was turned in between nobody knows: filters for all phases find out.
         """
-        return PredictiveState(Table(5), worm=replace(learned, lines_hz=()))
+        return PredictiveState(Table(5), worm=learned)
 
     def learned(self, state: PredictiveState) -> Worm | None:
-        """What is worth keeping for another night: plain numbers; None before a worm was found.
-
-        `dataclasses.asdict` makes a dict of it, ``Worm(**dict)`` the other way.
-        """
+        """What is worth keeping for another night; what it began with before two turns were seen, None without that."""
         if not _has_worm(state) or state.worm.period_s is None:
             return None
-        if state.history.rows[-1, 0] < 0.9 * state.worm.period_s:
-            return state.worm if state.worm.amplitudes else None
-        longest = state.banks[-1]
+        if state.history.rows[-1, 0] < _SURE_TURNS * state.worm.period_s:
+            return state.worm if state.worm.cosines else None
+        longest = state.banks[_LEARNED + len(_HARMONICS) - 1]
         waves = longest.x[int(np.argmax(longest.score)), 2 : 2 + 2 * max(_HARMONICS)]
-        return replace(state.worm, amplitudes=tuple(np.hypot(waves[::2], waves[1::2]).tolist()))
+        return replace(state.worm, cosines=tuple(waves[::2].tolist()), sines=tuple(waves[1::2].tolist()))
 
     def step(self, state: PredictiveState, given: Input) -> tuple[PredictiveState, float]:
         match given:
@@ -184,10 +201,10 @@ class Predictive:
             trend = kalman_bank.new_bank(_TREND_WALKS, position, 0.05, none, none, none)
             swing = kalman_swing.new_swing_bank(_SWING_WALKS, _SWINGS, position, 0.05)
             state = replace(state, banks=(trend, swing), epoch_s=given.t_s)
-            if state.worm.period_s is not None:
+            if state.worm.cosines:
                 first = np.array([[0.0, given.exposure_s, position, 1.0, 0.0]])
                 known = tuple(_periodic_bank(first, state.worm, h, _PERIODIC_WALKS) for h in _HARMONICS)
-                state = replace(state, banks=(trend, swing, *known))
+                state = replace(state, banks=(trend, swing, *known, _phased_bank(state.worm, position)))
         t_s = given.t_s - state.epoch_s
         state, weight = _weighed(state, given.error)
         dt_s = t_s - state.history.rows[-1, 0] if len(state.history) else 0.0
@@ -278,7 +295,7 @@ def _predict(state: PredictiveState, t_s: float) -> tuple[float, float]:
 
 def _has_worm(state: PredictiveState) -> bool:
     """Whether there are filters that know a period (not only lines)."""
-    return len(state.banks) == _LEARNED + len(_HARMONICS)
+    return len(state.banks) >= _LEARNED + len(_HARMONICS)
 
 
 def _with_work(state: PredictiveState, t_s: float) -> PredictiveState:
@@ -296,7 +313,7 @@ def _search(rows: FloatArray, worm: Worm, built: bool, scan: bool) -> Refit:
     period_s = _period(recent, worm, scan, built)
     anew = period_s is not None and (worm.period_s is None or abs(period_s / worm.period_s - 1) > 0.01)
     lines, added = _lines(recent, rows[-_LINE_FRAMES:], period_s, worm.lines_hz)
-    found = Worm(period_s, lines, () if anew else worm.amplitudes)
+    found = Worm(period_s, lines) if anew else replace(worm, period_s=period_s, lines_hz=lines)
     if (found == worm and (built or period_s is None)) or (period_s is None and not lines):
         return Refit(found, None, len(rows), False)
     orders = (0,) if period_s is None else _HARMONICS
@@ -379,9 +396,11 @@ def _periodic_bank(rows: FloatArray, worm: Worm, harmonics: int, walks: FloatArr
 
     t_s, exposure_s, z, weight = (np.ascontiguousarray(column) for column in rows[:, :4].T)
     h = np.arange(1, harmonics + 1)
-    if len(worm.amplitudes) >= harmonics > 0:
+    if worm.cosines:
         amplitude = max(0.3, worm.amplitudes[0])
-        waves = np.square(worm.amplitudes[:harmonics]) + 0.01 * amplitude**2 / h**2.4
+        waves = 0.01 * amplitude**2 / h**2.4
+        known = min(harmonics, len(worm.cosines))
+        waves[:known] += np.square(worm.amplitudes[:known])
     else:
         trend = np.polynomial.Polynomial.fit(t_s, z, 1)
         amplitude = max(0.3, 0.35 * float(np.ptp(z - trend(t_s))))
@@ -390,6 +409,26 @@ def _periodic_bank(rows: FloatArray, worm: Worm, harmonics: int, walks: FloatArr
     prior = np.concatenate([waves, np.full(len(worm.lines_hz), (0.1 * amplitude) ** 2)])
     bank = new_bank(walks, float(z[0]), 0.05, omega, prior, 0.02 * prior / 2500)
     replay(bank, t_s, exposure_s, z, weight, memory)
+    return bank
+
+
+def _phased_bank(worm: Worm, position: float) -> Bank:
+    """Filters that know the worm's curve, each with another idea of how far the worm is turned."""
+    from acquisition.kernels.kalman_bank import new_bank
+
+    harmonics = min(_PHASED_HARMONICS, len(worm.cosines))
+    h = np.arange(1, harmonics + 1)
+    phase = 2 * np.pi * np.arange(_PHASES) / _PHASES
+    cosines, sines = (values[:, :harmonics] for values in worm.turned(phase))
+    amplitude = worm.amplitudes[:harmonics]
+    turn = h * 2 * np.pi / _PHASES / np.sqrt(12)  # what lies between two phases
+    prior = amplitude**2 * (_CURVE_CHANGES**2 + turn**2) + 1e-3 * amplitude[0] ** 2 / h**2.4
+    walks = np.tile(_PHASED_WALKS, (_PHASES, 1))
+    each = np.repeat(np.arange(_PHASES), len(_PHASED_WALKS))
+    offset = position - cosines.sum(axis=1)
+    omega = np.asarray(2 * np.pi * h / (worm.period_s or 1.0), np.float64)
+    bank = new_bank(walks, offset[each], 0.05, omega, prior, 0.02 * amplitude**2 / 2500)
+    bank.x[:, 2::2], bank.x[:, 3::2] = cosines[each], sines[each]
     return bank
 
 

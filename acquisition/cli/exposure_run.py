@@ -32,6 +32,10 @@ _MOST_FRAMES_ONCE = 20
 @click.option("--exposure", "exposure_s", type=Duration(), metavar="T", help="Of the first frame [default: 2s].")
 @law_options
 @click.option(
+    "--darks", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Only exposures of which this folder has master darks.",
+)  # fmt: skip
+@click.option(
     "--once",
     is_flag=True,
     help="End with the first frame on target and print its exposure, s; exit code 1 if there is none.",

@@ -46,7 +46,7 @@ class FrameReport:
         """Whether the limits keep the exposure from the target, and will again in the next frame."""
         decision = self.decision
         stays = not decision.changes(self.measured) and decision.hold is None
-        return stays and not self.on_target and decision.bound in (Bound.SHORTEST, Bound.LONGEST)
+        return stays and not self.on_target and decision.bound in (Bound.SHORTEST, Bound.LONGEST, Bound.DARKS)
 
     @property
     def verdict(self) -> str:

@@ -147,9 +147,7 @@ class ExposureService:
             self._manager.reloading()
             try:
                 async with asyncio.timeout(_READING_S):
-                    wishes = await asyncio.to_thread(self._read)
-                plan = self._plan(wishes)
-                self._check_same(wishes)
+                    wishes, plan = await asyncio.to_thread(self._read_plan)
             except (ConfigError, TimeoutError) as error:
                 why = f"not read within {_READING_S:g} s" if isinstance(error, TimeoutError) else str(error)
                 log.warning("reload refused, the old config stays in force: %s", why)
@@ -163,8 +161,23 @@ class ExposureService:
             if not self._reload_again:
                 return
 
+    def _read_plan(self) -> tuple[Wishes, Plan]:
+        wishes = self._read()
+        self._check_same(wishes)
+        return wishes, self._plan(wishes)
+
     def _plan(self, wishes: Wishes) -> Plan:
-        rule = wishes.table.rule(exposure_range_s=self._info.exposure_range_s)
+        table = wishes.table
+        if table.darks is not None:
+            if table.darks_s:
+                raise ConfigError(
+                    f"exposure.darks is {table.darks}, exposure.darks_s {table.darks_s}; give one of them"
+                )
+            from acquisition.exposure.darks import dark_exposures_s  # which needs astropy
+
+            found = dark_exposures_s(table.darks, self._info, wishes.settings)
+            table = table.model_copy(update={"darks_s": found})
+        rule = table.rule(exposure_range_s=self._info.exposure_range_s)
         if rule.law.name == "guiding":
             raise ConfigError("[exposure] law is 'guiding', which needs a guider; allowed here: star, background, ...")
         limits = rule.law.limits

@@ -44,6 +44,7 @@ class ExposureTable(BaseModel):
     )
     dead_band: float = Field(0.05, description="Relative changes below are not made.")
     darks_s: tuple[float, ...] = Field((), description="Exposures with dark frames: nothing else is asked for, s.")
+    darks: Path | None = Field(None, description="The daemon finds darks_s in this folder of master darks.")
     bias_adu: float = Field(0.0, description="Pixel value without light.")
     saturation_adu: Positive | None = Field(None, description="Where pixels are clipped, if frames do not say so.")
     gain: GainTable | None = Field(None, description="Not given: the gain is left alone.")

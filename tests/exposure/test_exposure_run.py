@@ -12,11 +12,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from acquisition.cli.main import main
+from acquisition.images import FrameFacts, Image
 
 Run = Callable[..., tuple[int, str, str]]
+SIM = "Simulated guide camera"
 SMALL = '[camera]\nurl = "sim://"\nexposure_s = 0.5\nroi = [480, 360, 320, 240]\n'
 
 
@@ -64,6 +67,23 @@ def test_once_says_when_the_limits_keep_it_from_the_target(run: Run) -> None:
 def test_only_the_exposures_of_the_darks(run: Run) -> None:
     _, out, _ = run("--law", "background", "-p", "target=0.03", "--frames", 5, "--exposures", "1s,4s,16s")
     assert set(re.findall(r"next_exposure_s=(\S+)", out)) <= {"1", "4", "16"}
+
+
+def test_only_exposures_of_which_there_are_darks(run: Run, tmp_path: Path) -> None:
+    darks = tmp_path / "darks"
+    darks.mkdir()
+    for number, (exposure_s, gain, camera) in enumerate([(1, 50, SIM), (4, 50, SIM), (2, 80, SIM), (3, 50, "other")]):
+        facts = FrameFacts(image_type="master dark", exposure_s=exposure_s, gain=gain, instrument=camera)
+        Image.from_camera(np.zeros((240, 320), np.uint16), facts).writeto(darks / f"{number}.fits")
+    config = Path("small.toml").read_text().replace("[camera]", "[camera]\ngain = 50")
+    Path("small.toml").write_text(config)
+    _, out, _ = run("--law", "background", "-p", "target=0.008", "--bias", 1000, "--frames", 5, "--darks", "darks")
+    assert set(re.findall(r"next_exposure_s=(\S+)", out)) == {"1", "4"}
+    code, _, err = run("--frames", 5, "--darks", "darks", "--exposures", "1s")
+    assert (code, "give one of them" in err) == (2, True)
+    Path("small.toml").write_text(config.replace("gain = 50", "gain = 60"))
+    code, _, err = run("--frames", 5, "--darks", "darks")
+    assert (code, "where no dark suits" in err, "gain 60" in err) == (2, True, True)
 
 
 @pytest.mark.parametrize(

@@ -148,9 +148,14 @@ def strongest_line(
     return float(fine[np.argmax(_power(t_s - t_s[0], y, fine))])
 
 
-@vectorised
 def _power(t: FloatArray, y: FloatArray, frequencies: FloatArray) -> FloatArray:
     out = np.empty(len(frequencies))
+    _powers_into(t, y, frequencies, out)
+    return out
+
+
+@vectorised
+def _powers_into(t: FloatArray, y: FloatArray, frequencies: FloatArray, out: FloatArray) -> None:
     for f in range(len(frequencies)):
         c = s = 0.0
         for i in range(len(t)):
@@ -158,4 +163,3 @@ def _power(t: FloatArray, y: FloatArray, frequencies: FloatArray) -> FloatArray:
             c += y[i] * math.cos(phase)
             s += y[i] * math.sin(phase)
         out[f] = c * c + s * s
-    return out

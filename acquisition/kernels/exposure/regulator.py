@@ -76,9 +76,9 @@ class Regulated:
 
 def unusable(measured: Measurement) -> Hold | None:
     """Why no law can make anything of a frame, or None."""
-    if not (math.isfinite(measured.exposure_s) and measured.exposure_s > 0 and math.isfinite(measured.start_s)):
+    if not (1e-9 < measured.exposure_s < 1e6 and abs(measured.start_s) < 1e12):
         return Hold.NO_EXPOSURE
-    if not (math.isfinite(measured.saturation_adu) and measured.saturation_adu > 0):
+    if not 0 < measured.saturation_adu < 1e15:
         return Hold.NO_SATURATION
     return None
 
@@ -112,6 +112,7 @@ def regulate(
     clipped : bool
         Whether what it rests on was clipped.
     """
+    wanted_s = min(max(wanted_s, 1e-12), 1e12)
     level = measured.exposure_s / wanted_s
     came_back = state.seen and state.dark_frames > 0
     state = replace(_timed(state, measured), seen=True, dark_frames=0)
@@ -128,6 +129,8 @@ def regulate(
         trend = kind.begin(measured.middle_s, x, error) if before is None else before.learn(measured.middle_s, x, error)
         state = replace(state, trend=trend, clipped_frames=0, clipped_s=math.nan)
         aim_s, sigma = _foretold(trend, measured.end_s + state.pause_s, amplified, limits)
+        if before is None:
+            sigma = 0.0  # nothing better is known
     held_s = _held_s(state, measured)
     if came_back and aim_s > held_s:
         return state, Decision(held_s, level=level, clipped=clipped, predicted=held_s / aim_s, bound=Bound.RETURN)
@@ -141,6 +144,8 @@ def regulate(
         kept_s, _ = permitted(limits, measured.exposure_s, measured.exposure_s, True)
         if kept_s == measured.exposure_s:
             exposure_s, bound, predicted = kept_s, Bound.BAND, kept_s / gained_s
+    if bound is None:
+        exposure_s = min(float(f"{exposure_s:.6g}"), limits.max_s)  # nobody needs more digits
     return state, Decision(exposure_s, gain, level=level, clipped=clipped, predicted=predicted, bound=bound)
 
 
@@ -220,10 +225,10 @@ def _foretold(trend: Trend | Steady, next_start_s: float, amplified: float, limi
 
 def _amplification(measured: Measurement, rule: GainRule | None) -> float:
     """ADU per electron, or something in proportion to it."""
-    if math.isfinite(measured.egain_e_per_adu) and measured.egain_e_per_adu > 0:
+    if 1e-9 < measured.egain_e_per_adu < 1e9:
         return 1.0 / measured.egain_e_per_adu
-    if rule is not None and measured.gain is not None:
-        return rule.amplification(measured.gain)
+    if rule is not None and measured.gain is not None and rule.lowest <= measured.gain <= rule.highest:
+        return rule.amplification(measured.gain - rule.lowest)
     return 1.0
 
 

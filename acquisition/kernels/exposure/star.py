@@ -23,7 +23,7 @@ class StarLaw:
     Parameters
     ----------
     full_well : float
-        Share of the saturation that the peak (sky included) should have, above 0, up to 0.9.
+        Share of the saturation that the peak (sky included) should have, above 0, up to 1.
     snr : float or None
         Signal-to-noise ratio of the star that is enough; None: no such goal.
     error_px : float or None
@@ -42,7 +42,7 @@ class StarLaw:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        check_number("full_well", self.full_well, 0.001, 0.9)
+        check_number("full_well", self.full_well, 0.001, 1.0)
         if self.snr is not None:
             check_number("snr", self.snr, 1.0, 1e6)
         if self.error_px is not None:

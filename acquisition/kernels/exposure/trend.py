@@ -22,6 +22,7 @@ _NOISE_SHAPE, _FIRST_NOISE = 2.0, 0.02
 _LEAST_NOISE = 0.003
 _NOISE_MEMORY = 60.0  # frames
 _SCORE_MEMORY = 12.0
+_LONGEST_S = 1e4  # between values; later ones count as if they came then
 _SURPRISE = 4.0  # standard deviations of the most tolerant filter ...
 _LEAST_SURPRISE = 0.1  # ... and so much of the logarithm, at least
 
@@ -99,7 +100,7 @@ class Trend:
 
     def learn(self, t_s: float, x: float, error: float = 0.0) -> Trend:
         """With another value; values that come at the same instant or before the last count as simultaneous."""
-        dt_s = max(t_s - self.t_s, 0.0)
+        dt_s = min(max(t_s - self.t_s, 0.0), _LONGEST_S)
         before = [one.after(dt_s, walk) for one, walk in zip(self.filters, _WALKS, strict=True)]
         tolerant = min(before, key=lambda one: (x - one.x) ** 2 / (one.xx + one.noise + error**2))
         surprise = abs(x - tolerant.x)
@@ -109,7 +110,7 @@ class Trend:
 
     def at(self, t_s: float) -> tuple[float, float]:
         """The value to expect at an instant, and its standard error (without a measurement's own noise)."""
-        dt_s = max(t_s - self.t_s, 0.0)
+        dt_s = min(max(t_s - self.t_s, 0.0), _LONGEST_S)
         later = [one.after(dt_s, walk) for one, walk in zip(self.filters, _WALKS, strict=True)]
         best = max(one.score for one in self.filters)
         weights = [math.exp(one.score - best) for one in self.filters]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acquisition.errors import ImageError
-from acquisition.images import FrameFacts, Image
+from acquisition.images import Image
 from acquisition.images.meta import GuideStar, GuideStars, PixelOffsets
 from acquisition.images.processors.plane import Detector, Plane, detector_of, plane_of
 from acquisition.kernels import columns as c
@@ -39,8 +39,7 @@ class MeasureRule:
     bias_adu : float
         Pixel value without light.
     saturation_adu : float or None
-        Where a pixel is clipped, for frames that do not say so; None: the largest value that pixels of its type hold
-        (50000 for floats).
+        Where a pixel is clipped, for frames that do not say so; None: 50000, as pyobs has it (255 in 8-bit frames).
     """
 
     stars: bool = True
@@ -74,7 +73,7 @@ def measure(
     """
     facts = image.facts
     exposure_s = _NAN if facts.exposure_s is None else float(facts.exposure_s)
-    saturation = _saturation_adu(image, facts, rule)
+    saturation = saturation_adu(image, rule)
     empty = Measurement(start_s, exposure_s, saturation - rule.bias_adu, gain=facts.gain, moved_px=moved_px)
     try:
         plane = plane_of(image)
@@ -111,14 +110,31 @@ def measure(
     )
 
 
-def _saturation_adu(image: Image, facts: FrameFacts, rule: MeasureRule) -> float:
+def exposed_s(image: Image) -> float:
+    """How long an image was exposed; `ImageError` where it does not say so."""
+    if image.facts.exposure_s is None:
+        raise ImageError("no next exposure time: the image does not say how long it was exposed")
+    return image.facts.exposure_s
+
+
+def began_s(image: Image) -> float:
+    """When its exposure began, s: by the event loop's clock, else by UTC, else 0."""
+    facts = image.facts
+    if facts.start_loop_s is not None:
+        return facts.start_loop_s
+    return 0.0 if facts.start_utc is None else facts.start_utc.timestamp()
+
+
+def saturation_adu(image: Image, rule: MeasureRule) -> float:
+    """Where a pixel is clipped, as stored."""
     if rule.saturation_adu is not None:
         return rule.saturation_adu
-    if facts.saturation_adu is not None:
-        return facts.saturation_adu
+    clips_at = image.facts.saturation_adu
+    if clips_at is not None:
+        return clips_at
     data = image.safe_data
-    if data is not None and data.dtype.kind == "u" and data.dtype.itemsize <= 2:
-        return float(np.iinfo(data.dtype).max)
+    if data is not None and data.dtype.kind == "u" and data.dtype.itemsize == 1:
+        return 255.0
     return 50000.0
 
 
@@ -212,3 +228,19 @@ def _clipped_peak(plane: Plane, x: float, y: float, clip: float, sky: float) -> 
     # a pixel or two
     x0, y0 = max(round(x) - 2, 0), max(round(y) - 2, 0)
     return peak_from_wings(plane.frame, plane.bad, x0, y0, x0 + 5, y0 + 5, clip, sky) or clip
+
+
+def clipped_peak_adu(image: Image, x: float, y: float, clip: float) -> float | None:
+    """The peak of a clipped star about a place (0-based px) by its wings, as stored; None where they say nothing."""
+    try:
+        plane = plane_of(image)
+    except (ImageError, ValueError):
+        return None
+    if not (math.isfinite(x) and math.isfinite(y)):
+        return None
+    sample = _sample(plane)
+    sky = float(np.median(sample)) if sample.size else _NAN
+    if not sky < clip:
+        return None
+    peak = _clipped_peak(plane, plane.from_image(x), plane.from_image(y), clip, sky)
+    return peak if peak > clip else None

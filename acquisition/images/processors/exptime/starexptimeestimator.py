@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
-from acquisition.errors import ImageError
 from acquisition.images import Image, ImageProcessor
 from acquisition.images.meta import ExpTime, GuideStars
+from acquisition.images.processors.demands import columns
+from acquisition.kernels.exposure import Limits, Measurement, StarLaw, StarLight
 
-_USUAL_SATURATION_ADU = 50000.0
+from .measure import MeasureRule, clipped_peak_adu, exposed_s, saturation_adu
+
 _CLIPPED = 0.98  # of saturation: a star this bright may be any brighter
 
 
@@ -22,13 +22,14 @@ class StarExpTimeEstimator(ImageProcessor):
     """Next exposure time from the peak of the brightest star.
 
     new = (saturated · S - bias) / (peak - bias) · exposure time, where S is the facts' saturation, or else 50000 ADU
-    (255 ADU in 8-bit images). A star that is clipped may be any brighter, so the exposure time is halved then. Guide
-    stars are preferred to the catalog; with neither (or none of them usable) the exposure time stays as it is.
+    (255 ADU in 8-bit images): the star law (`kernels.exposure.StarLaw`) without memory, steps or dead band. The peak of
+    a clipped star is estimated from its wings; where they say nothing, the exposure time is halved. Guide stars are
+    preferred to the catalog; with neither (or none of them usable) the exposure time stays as it is.
 
     Parameters
     ----------
     edge : float
-        Stars closer than this to the edge of the image do not count, px.
+        Stars in this fraction of the width or height, at either edge of the image, do not count.
     bias : float
         Pixel value without light, ADU.
     saturated : float
@@ -54,6 +55,8 @@ class StarExpTimeEstimator(ImageProcessor):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if not 0 <= edge < 0.5:
+            raise ValueError(f"edge is {edge}; allowed: from 0, below 0.5 of the image")
         if not 0 < saturated <= 1:
             raise ValueError(f"saturated is {saturated}; allowed: above 0, up to 1")
         if not 0 <= min_exp_time <= (math.inf if max_exp_time is None else max_exp_time):
@@ -61,8 +64,9 @@ class StarExpTimeEstimator(ImageProcessor):
         self._edge = edge
         self._bias = bias
         self._saturated = saturated
-        self._min_s = min_exp_time
-        self._max_s = math.inf if max_exp_time is None else max_exp_time
+        self._limits = Limits(
+            max(min_exp_time, 1e-6), 1e5 if max_exp_time is None else max_exp_time, math.inf, dead_band=0.0
+        )
 
     async def __call__(self, image: Image) -> Image:
         """Set the next exposure time.
@@ -72,48 +76,42 @@ class StarExpTimeEstimator(ImageProcessor):
         ImageError
             If the image does not say how long it was exposed.
         """
-        exposure_s = image.facts.exposure_s
-        if exposure_s is None:
-            raise ImageError("no next exposure time: the image does not say how long it was exposed")
-        new_s = exposure_s * self._factor(image)
+        exposure_s = exposed_s(image)
+        saturation = saturation_adu(image, MeasureRule())
+        well = saturation - self._bias
+        share = (self._saturated * saturation - self._bias) / well if well > 0 else 0.0
+        next_s = exposure_s
+        if share > 0.001:
+            stars = tuple(self._light(image, star, saturation, share) for star in self._stars(image))
+            law = StarLaw(full_well=share, limits=self._limits)
+            measured = Measurement(0.0, exposure_s, well, stars=stars)
+            if stars:
+                next_s = law.step(law.start(), measured)[1].exposure_s
         image = image.derive()
-        image.set_meta(ExpTime(min(max(new_s, self._min_s), self._max_s)))
+        image.set_meta(ExpTime(min(max(next_s, self._limits.min_s), self._limits.max_s)))
         return image
 
-    def _factor(self, image: Image) -> float:
-        peaks = self._peaks(image)
-        if not peaks:
-            return 1.0
-        saturation = _saturation_adu(image)
-        peak = max(peaks)
-        if peak >= _CLIPPED * saturation:
-            return 0.5
-        if peak <= self._bias:
-            return 1.0
-        return max(self._saturated * saturation - self._bias, 0.0) / (peak - self._bias)
+    def _light(self, image: Image, star: tuple[float, float, float], saturation: float, share: float) -> StarLight:
+        """A star, (x, y, peak), as the law takes it."""
+        x, y, peak = star
+        if peak < _CLIPPED * saturation:
+            return StarLight(peak - self._bias)
+        estimated = clipped_peak_adu(image, x, y, _CLIPPED * saturation)
+        halved = 2.0 * share * (saturation - self._bias)
+        return StarLight(halved if estimated is None else max(estimated - self._bias, halved), clipped=True)
 
-    def _peaks(self, image: Image) -> list[float]:
-        """Peaks of the stars that count, ADU."""
+    def _stars(self, image: Image) -> list[tuple[float, float, float]]:
+        """x, y (0-based) and peak, ADU, of the stars that count."""
         stars = image.get_meta_safe(GuideStars)
         if stars is not None:
             found = [(star.x, star.y, star.peak) for star in stars.used]
         elif image.safe_catalog is not None and {"x", "y", "peak"} <= set(image.catalog.colnames):
-            # catalogs are 1-based
-            found = [(row["x"] - 1, row["y"] - 1, row["peak"]) for row in image.catalog]
+            x, y, peak = columns(image.catalog, "x", "y", "peak")
+            found = list(zip((x - 1).tolist(), (y - 1).tolist(), peak.tolist(), strict=True))  # catalogs are 1-based
         else:
             found = []
         if image.safe_data is not None and self._edge > 0:
             height, width = image.data.shape[-2:]
-            e = self._edge
-            found = [(x, y, p) for x, y, p in found if e <= x <= width - 1 - e and e <= y <= height - 1 - e]
-        return [float(peak) for _, _, peak in found if np.isfinite(peak)]
-
-
-def _saturation_adu(image: Image) -> float:
-    known = image.facts.saturation_adu
-    if known is not None:
-        return known
-    data = image.safe_data
-    if data is not None and data.dtype.kind == "u" and data.dtype.itemsize == 1:
-        return 255.0
-    return _USUAL_SATURATION_ADU
+            ex, ey = self._edge * width, self._edge * height
+            found = [(x, y, p) for x, y, p in found if ex <= x <= width - 1 - ex and ey <= y <= height - 1 - ey]
+        return [star for star in found if math.isfinite(star[2])]

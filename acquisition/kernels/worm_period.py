@@ -77,17 +77,29 @@ def _lowest(frequencies: FloatArray, residuals: FloatArray) -> float:
     return float(frequencies[i])
 
 
-@vectorised
 def _residuals(t: FloatArray, y: FloatArray, frequencies: FloatArray) -> FloatArray:
     """Sum of squares that each frequency's harmonics and a parabola leave."""
-    n, m = len(t), 3 + 2 * _HARMONICS
+    m = 3 + 2 * _HARMONICS
     out = np.empty(len(frequencies))
+    _residuals_into(t, y, frequencies, np.empty(m), np.empty((m, m)), np.empty(m), out)
+    return out
+
+
+@vectorised
+def _residuals_into(
+    t: FloatArray, y: FloatArray, frequencies: FloatArray, a: FloatArray, normal: FloatArray, right: FloatArray,
+    out: FloatArray,
+) -> None:  # fmt: skip
+    n, m = len(t), len(a)
     total = 0.0
     for i in range(n):
         total += y[i] * y[i]
-    a, s = np.empty(m), t[-1]
+    s = t[-1]
     for f in range(len(frequencies)):
-        normal, right = np.zeros((m, m)), np.zeros(m)
+        for j in range(m):
+            right[j] = 0.0
+            for k in range(m):
+                normal[j, k] = 0.0
         for i in range(n):
             u = 2 * t[i] / s - 1
             a[0], a[1], a[2] = 1.0, u, u * u
@@ -112,7 +124,6 @@ def _residuals(t: FloatArray, y: FloatArray, frequencies: FloatArray) -> FloatAr
             right[j] /= normal[j, j]
             explained += right[j] * right[j]
         out[f] = max(total - explained, 1e-12)
-    return out
 
 
 def strongest_line(

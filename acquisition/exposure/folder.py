@@ -160,5 +160,7 @@ class FrameFolder:
         ]
         for _, _, name in rested:
             known[name].done = True
-        self.skipped += max(len(rested) - 1, 0)
+        if len(rested) > 1:
+            self.skipped += len(rested) - 1
+            log.info("%s: %d older files are skipped, %d so far", self._directory, len(rested) - 1, self.skipped)
         return max(rested)[2] if rested else None

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from acquisition.camera import Accepted, CameraInfo, CameraSettings, CameraStatus, FrameTruth, check_settings
-from acquisition.errors import DeviceBusy, DeviceError, DeviceGone
+from acquisition.errors import DeviceBusy, DeviceGone
 from acquisition.images import FrameFacts, Image
 from acquisition.virtual_time import utc_now
 
@@ -47,6 +47,8 @@ class SkyCamera:
     exposures : list of float
         Of all frames that were begun.
     configured : list of CameraSettings
+    fails_to_configure : list of Exception
+        What the next attempts to set it raise.
     """
 
     def __init__(self, adu_per_s: Callable[[float], float], fault: Fault = lambda number: None) -> None:
@@ -58,7 +60,7 @@ class SkyCamera:
         self.gone = False
         self.exposures: list[float] = []
         self.configured: list[CameraSettings] = []
-        self.fails_to_configure: list[DeviceError] = []
+        self.fails_to_configure: list[Exception] = []
 
     @property
     def info(self) -> CameraInfo:

@@ -22,6 +22,7 @@ from acquisition.camera import CameraSettings
 from acquisition.errors import ConfigError, DeviceBusy, DeviceError, DeviceGone, DeviceTimeout, ExposureFailed
 from acquisition.exposure.report import FrameReport
 from acquisition.exposure.service import ExposureService, Wishes
+from acquisition.exposure.systemd import ServiceManager
 from acquisition.exposure.table import ExposureTable
 from acquisition.images import Image
 
@@ -119,6 +120,46 @@ def test_a_camera_that_is_unplugged_for_an_hour_comes_back(caplog: pytest.LogCap
     virtual_time.run(night.run(meanwhile=an_hour))
     said = [record.message for record in caplog.records if record.message.startswith("camera")]
     assert said == ["camera: pulled out", "camera: frames again"]
+
+
+def test_another_camera_in_its_place_is_refused_until_the_right_one_is_back(caplog: pytest.LogCaptureFixture) -> None:
+    camera = steady(fault=at({3: DeviceGone("pulled out")}))
+    night = Night(camera, wishes(exposure_s=10.0))
+
+    async def swap(night: Night) -> None:
+        await asyncio.sleep(25)
+        camera.fails_to_configure = [ValueError("Other camera: ROI is 900x900; allowed: less")] * 2
+        await asyncio.sleep(60)
+
+    virtual_time.run(night.run(meanwhile=swap))
+    assert "camera: Other camera: ROI is 900x900" in caplog.text
+    assert night.camera.exposures == [10.0] * len(night.camera.exposures), "no frame with the other camera's settings"
+    assert night.service.status.frames >= 5
+
+
+def test_a_frame_that_never_comes_starves_the_watchdog() -> None:
+    fed: list[tuple[float, bool]] = []
+
+    class Manager(ServiceManager):
+        async def keep_awake(self, at_work: Callable[[], bool]) -> None:
+            while True:
+                await asyncio.sleep(10)
+                fed.append((asyncio.get_running_loop().time(), at_work()))
+
+    async def main() -> None:
+        never = asyncio.Event()
+        camera = SkyCamera(lambda _: TEN_SECONDS)
+        async with camera:
+            service = ExposureService(camera, wishes(), wishes, lambda report: None, Manager({}))
+            running = asyncio.create_task(service.run())
+            await asyncio.sleep(500)
+            camera.expose = never.wait  # type: ignore[method-assign, assignment]  # a driver that has lost its way
+            await asyncio.sleep(500)
+            running.cancel()
+
+    virtual_time.run(main())
+    assert all(at_work for at_s, at_work in fed if at_s < 600)
+    assert not any(at_work for at_s, at_work in fed if at_s > 700)
 
 
 def test_settings_that_the_camera_did_not_take_are_put_again() -> None:

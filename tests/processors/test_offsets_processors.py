@@ -9,7 +9,7 @@ from star_scene import Scene
 
 from acquisition import virtual_time
 from acquisition.errors import ImageError
-from acquisition.images import Image, ImageProcessor
+from acquisition.images import Image, ImageProcessor, Pipeline
 from acquisition.images.meta import (
     AltAzOffsets,
     GenericOffset,
@@ -27,6 +27,8 @@ from acquisition.images.processors.offsets import (
     FitsHeaderOffsets,
     PixelOffset,
     ProjectedOffsets,
+    RaDecFromPixels,
+    SpilledLightGuiding,
 )
 
 WCS = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 10.0, "CRVAL2": 40.0, "CRPIX1": 50.0, "CRPIX2": 50.0,
@@ -246,6 +248,8 @@ PROCESSORS = [
     FitsHeaderOffsets(("CRPIX1", "CRPIX2")),
     PixelOffset(1.0, 2.0),
     DummyOffsets("PixelOffsets"),
+    Pipeline([PixelOffset(1.0, 2.0), RaDecFromPixels()]),
+    SpilledLightGuiding(("CRPIX1", 3, 2)),
 ]
 
 

@@ -23,7 +23,7 @@ from acquisition.images.meta import (
     RaDecOffsets,
 )
 from acquisition.images.processors.exptime import StarExpTimeEstimator
-from acquisition.images.processors.offsets import ApertureOffsets, DiskOffsets, RaDecFromPixels
+from acquisition.images.processors.offsets import ApertureOffsets, DiskOffsets, RaDecFromPixels, SpilledLightGuiding
 
 
 def run(processor: ImageProcessor, image: Image) -> Image:
@@ -95,6 +95,44 @@ def test_star_on_a_hole(angle: float | None) -> None:
         run(processor, Image.from_camera(replace(scene, flux=np.zeros(1)).frame(rng), scene.facts))
 
 
+def spilled(dx: float, dy: float, binning: int = 1) -> Image:
+    """A star of 16 px deviation near a fibre of 24 px radius at (201, 121), unbinned px."""
+    y, x = (binning * (np.mgrid[: 240 // binning, : 400 // binning] + 0.5)) - 0.5
+    light = 100 + 1000 * np.exp(-((x - 201 - dx) ** 2 + (y - 121 - dy) ** 2) / (2 * 16**2))
+    light[np.hypot(x - 201, y - 121) < 24] = 100
+    facts = FrameFacts(x_binning=binning, y_binning=binning)
+    return Image.from_camera(np.random.default_rng(1).normal(light, 3), facts)
+
+
+@pytest.mark.parametrize("binning", [1, 2])
+@pytest.mark.parametrize(("dx", "dy"), [(10, 0), (-10, 0), (0, 10), (0, -10), (7, 7), (-9, 4)])
+def test_spilled_light_points_to_the_star(dx: float, dy: float, binning: int) -> None:
+    image = spilled(dx, dy, binning)
+    offsets = run(SpilledLightGuiding((201, 121, 24)), image).get_meta(PixelOffsets)
+    assert math.remainder(math.atan2(offsets.dy, offsets.dx) - math.atan2(dy, dx), math.tau) == pytest.approx(
+        0, abs=0.06
+    )
+    assert 0.4 < math.hypot(offsets.dx, offsets.dy) * binning / 24 < 1.001
+    image.header["FIBX"], image.header["FIBY"], image.header["FIBR"] = 201, 121, 24
+    assert run(SpilledLightGuiding(("FIBX", "FIBY", "FIBR")), image).get_meta(PixelOffsets) == offsets
+
+
+def test_spilled_light_leaves_the_image_alone_and_knows_its_limits() -> None:
+    """pyobs subtracts the mean from the image it was given, and moves off a star that is in the middle."""
+    image = spilled(0, 0)
+    before = image.data.copy()
+    assert run(SpilledLightGuiding((201, 121, 24)), image).get_meta(PixelOffsets) == PixelOffsets(0.0, 0.0)
+    np.testing.assert_array_equal(image.data, before)
+    assert run(SpilledLightGuiding((201, 121, 24)), Image(np.full((240, 400), 9))).get_meta(PixelOffsets).dx == 0
+    with pytest.raises(ImageError, match="cut off"):
+        run(SpilledLightGuiding((10, 121, 24)), image)
+    with pytest.raises(ImageError, match="FIBX"):
+        run(SpilledLightGuiding(("FIBX", 3, 3)), image)
+    for arguments in ({"fibers": "module"}, {"radius_ratio": 1.0}, {"section_angular_width": 0.0}):
+        with pytest.raises(ValueError, match="allowed"):
+            SpilledLightGuiding(**{"fibers": (1, 2, 3), **arguments})
+
+
 def test_design_page_example() -> None:
     """North up, east left, 1 arcsec/px; stars moved by dx = +3 px (west): dra = -3/3600."""
     image = Image.from_camera(
@@ -158,7 +196,7 @@ def test_next_exposure_time() -> None:
     assert next_s(with_star(4095, data_max_adu=4095)) < 4  # saturated: shorter
     assert next_s(with_star(100), max_exp_time=10) == 10
     assert next_s(with_star(40000), min_exp_time=5) == 5
-    assert next_s(with_star(40000), edge=25) == 4  # the only star is too near the edge
+    assert next_s(with_star(40000), edge=0.25) == 4  # the only star is too near the edge
     assert next_s(Image.from_camera(np.zeros((9, 9)), FrameFacts(exposure_s=2.0))) == 2.0
     with pytest.raises(ImageError, match="how long"):
         next_s(Image(np.zeros((9, 9))))

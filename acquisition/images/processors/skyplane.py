@@ -5,16 +5,19 @@ In: an `Image` and places in it. Out: places on the sky, and angles between them
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acquisition.errors import ImageError
 from acquisition.images import Image
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
+    from astropy.io.fits import Header
     from astropy.wcs import WCS
 
 
@@ -39,15 +42,29 @@ def wcs_of(image: Image) -> WCS:
     return wcs
 
 
-def sky_of(wcs: WCS, x: float, y: float) -> SkyCoord:
-    """The place on the sky of a 0-based pixel.
+def header_without_wcs(image: Image) -> Header:
+    """A copy of the header without cards of a WCS of the pixels, distortion included."""
+    header = image.header.copy()
+    for keyword in [keyword for keyword in header if _OF_WCS.fullmatch(keyword)]:
+        header.remove(keyword, ignore_missing=True, remove_all=True)
+    return header
+
+
+_OF_WCS = re.compile(
+    r"(CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CROTA)[12]|(CD|PC)[12]_[12]|PV[12]_\d+|(A|B|AP|BP)_(ORDER|DMAX|\d_\d)"
+    r"|LONPOLE|LATPOLE|RADESYS|RADECSYS|EQUINOX|EPOCH|WCSNAME|WCSAXES"
+)
+
+
+def sky_of(wcs: WCS, x: float | NDArray[np.float64], y: float | NDArray[np.float64]) -> SkyCoord:
+    """The place on the sky of a 0-based pixel, or of several.
 
     Raises
     ------
     ImageError
         If the pixel is not on the sky.
     """
-    return _or_image_error(lambda: wcs.pixel_to_world(x, y), f"pixel ({x:.1f}, {y:.1f})")
+    return _or_image_error(lambda: wcs.pixel_to_world(x, y), f"pixel ({np.round(x, 1)}, {np.round(y, 1)})")
 
 
 def pixel_of(wcs: WCS, sky: SkyCoord) -> tuple[float, float]:

@@ -14,11 +14,7 @@ from numpy.typing import NDArray
 from acquisition.errors import ImageError, NoStars
 from acquisition.images import Image
 from acquisition.images.processors.demands import columns
-from acquisition.images.processors.skyplane import wcs_of
-
-_OLD_WCS = ("PC1_1", "PC1_2", "PC2_1", "PC2_2", "CDELT1", "CDELT2", "CROTA1", "CROTA2", "LONPOLE", "LATPOLE", "EQUINOX",
-            "EPOCH", "RADECSYS", "WCSNAME", "PV1_0", "PV1_1", "PV1_2", "PV1_3", "PV1_4", "PV2_1", "PV2_2", "PV2_3",
-            "A_ORDER", "B_ORDER", "AP_ORDER", "BP_ORDER")  # fmt: skip
+from acquisition.images.processors.skyplane import header_without_wcs, wcs_of
 
 
 def brightest_stars(image: Image, count: int, at_least: int, max_peak: float = np.inf) -> NDArray[np.float64]:
@@ -66,12 +62,7 @@ def solved(image: Image, cards: dict[str, Any]) -> Image:
     ImageError
         If they are no WCS.
     """
-    header = image.header.copy()
-    distortion = [
-        keyword for keyword in header if keyword.startswith(("A_", "B_", "AP_", "BP_")) and keyword[-1:].isdigit()
-    ]
-    for keyword in (*_OLD_WCS, *distortion):
-        header.remove(keyword, ignore_missing=True)
+    header = header_without_wcs(image)
     header["RADESYS"] = ("ICRS", "frame of the coordinates")
     header["CUNIT1"], header["CUNIT2"] = "deg", "deg"
     for keyword, value in cards.items():

@@ -2,8 +2,10 @@
 
 from .addfitsheaders import AddFitsHeaders, Keyword
 from .debayer import Debayer
+from .download import Download
 from .flip import Flip
 from .grayscale import Grayscale
+from .httpserver import HttpServer
 from .normalize import Normalize
 from .save import Save
 from .saveimage import SaveImage
@@ -13,8 +15,10 @@ from .softbin import SoftBin
 __all__ = [
     "AddFitsHeaders",
     "Debayer",
+    "Download",
     "Flip",
     "Grayscale",
+    "HttpServer",
     "Keyword",
     "Normalize",
     "Save",

@@ -11,6 +11,7 @@ from .guidestaroffsets import GuideStarOffsets
 from .pixeloffset import PixelOffset
 from .projectedoffsets import ProjectedOffsets
 from .radecfrompixels import RaDecFromPixels
+from .spilledlightguiding import SpilledLightGuiding
 from .targetoffsets import TargetOffsets
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "PixelOffset",
     "ProjectedOffsets",
     "RaDecFromPixels",
+    "SpilledLightGuiding",
     "TargetOffsets",
 ]

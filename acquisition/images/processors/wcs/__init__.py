@@ -1,0 +1,5 @@
+"""Processors that state where on the sky the pixels are."""
+
+from .solarhelioprojective import SolarHelioprojective
+
+__all__ = ["SolarHelioprojective"]

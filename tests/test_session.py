@@ -52,6 +52,21 @@ def test_the_table_beside_the_log_has_a_row_a_frame(tmp_path):
     assert all(math.isfinite(float(row["true_ra_arcsec"])) for row in rows)
 
 
+def test_the_logs_header_has_phd2s_lines_in_phd2s_order(tmp_path):
+    run(tmp_path, duration_s=10.0)
+    (_, section) = read_guide_log((tmp_path / "guidelog.txt").read_text().splitlines())
+    beginnings = [
+        "Equipment Profile = ", "Dither = both axes, Dither scale = 1.000, ", "Pixel scale = 3.22 arc-sec/px, ",
+        "Camera = ", "Exposure = 2000 ms", "Mount = Simulated equatorial mount, connected, guiding enabled, xAngle = ",
+        "Norm rates RA = ", "X guide algorithm = predictive", "Y guide algorithm = backlash-aware", "Backlash comp = ",
+        "Max RA duration = 2500, Max DEC duration = 2500, DEC guide mode = Auto", "RA Guide Speed = ", "RA = ",
+        "Lock position = ",
+    ]  # fmt: skip
+    assert len(section.header) == len(beginnings)
+    assert all(line.startswith(start) for line, start in zip(section.header, beginnings, strict=True)), section.header
+    assert section.setting("xRate") > 1
+
+
 def test_a_bug_in_a_view_is_not_hidden(tmp_path):
     def buggy(event):
         raise ZeroDivisionError("a bug")

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
+from typing import Any
 
 from acquisition.camera import CameraInfo, CameraSettings
 from acquisition.geometry import MountAxis, MountResponse
 from acquisition.guidelog import CalibrationRow, DropRow, GuideLogWriter, GuideRow
+from acquisition.guiding.algorithms import Law
 from acquisition.guiding.events import (
     Alarm,
     AxisStep,
@@ -60,8 +62,12 @@ class GuideLog:
         self._began_s: float | None = None
         self._calibrating = False
         self._start = (0.0, 0.0)
-        self._equipment = [
+        self._profile = [
             "Equipment Profile = Starlatch (times are UTC)",
+            f"Dither = {'RA only' if settings.dither.ra_only else 'both axes'}, Dither scale = 1.000, "
+            "Image noise reduction = none, Guide-frame time lapse = 0, Server disabled",
+        ]
+        self._camera = [
             f"Camera = {camera.name}, gain = {_known(camera_settings.gain)}, "
             f"full size = {camera.width_px} x {camera.height_px}, "
             f"pixel size = {camera.pixel_size_um:.1f} um" if camera.pixel_size_um else f"Camera = {camera.name}",
@@ -108,7 +114,8 @@ class GuideLog:
     def _calibration_begins(self, utc: datetime) -> None:
         self._calibrating = True
         self._writer.calibration_begins(
-            utc, [*self._equipment, f"Mount = {self._mount_name}", "RA/Dec calibrated together, see Starlatch' docs"]
+            utc,
+            [*self._profile, *self._camera, f"Mount = {self._mount_name}", "RA and Dec are calibrated together"],
         )
 
     def _calibration_step(self, event: CalibrationStep) -> None:
@@ -130,9 +137,10 @@ class GuideLog:
         self._writer.guiding_begins(
             event.utc,
             [
+                *self._profile,
                 f"Pixel scale = {_known(scale, '.2f')} arc-sec/px, Binning = {self._binning}, "
                 f"Focal length = {_known(settings.focal_length_mm, '.0f')} mm",
-                *self._equipment,
+                *self._camera,
                 f"Mount = {self._mount_name}, connected, guiding {enabled}, "
                 f"xAngle = {ra.angle_deg:.1f}, xRate = {ra.rate_px_per_s:.3f}, "
                 f"yAngle = {dec.angle_deg:.1f}, yRate = {dec.rate_px_per_s:.3f}, parity = ?/?",
@@ -143,7 +151,10 @@ class GuideLog:
                 f"Max RA duration = {settings.ra_limits.max_pulse_s * 1000:.0f}, "
                 f"Max DEC duration = {settings.dec_limits.max_pulse_s * 1000:.0f}, "
                 f"DEC guide mode = {settings.dec_limits.mode.capitalize()}",
-                f"Dec = {_known(event.response.dec_deg, '.1f')} deg, Pier side = {event.response.pier_side}",
+                "RA Guide Speed = Unknown, Dec Guide Speed = Unknown, "
+                f"Cal Dec = {_known(event.response.dec_deg, '.1f')}, Last Cal Issue = None, Timestamp = Unknown",
+                f"RA = Unknown hr, Dec = {_known(event.response.dec_deg, '.1f')} deg, Hour angle = Unknown hr, "
+                f"Pier side = {event.response.pier_side}, Rotator pos = N/A, Alt = Unknown, Az = Unknown",
                 f"Lock position = {event.lock_x:.3f}, {event.lock_y:.3f}, "
                 f"Star position = {event.lock_x:.3f}, {event.lock_y:.3f}, HFD = {event.hfd:.2f} px",
             ],
@@ -192,10 +203,16 @@ def _norm_rates(response: MountResponse, scale: float | None) -> str:
     )
 
 
-def _law(law: object) -> str:
-    names = {"hysteresis": "Hysteresis", "resist-switch": "Resist Switch"}
-    name = str(getattr(law, "name", ""))
-    parameters = ", ".join(
-        f"{key.replace('_', ' ').capitalize()} = {value}" for key, value in vars(law).items() if not key.startswith("_")
-    )
-    return f"{names.get(name, name)}, {parameters}"
+_PHD2_NAMES = {
+    "hysteresis": "Hysteresis", "lowpass": "Lowpass", "lowpass2": "Lowpass2", "resist-switch": "Resist Switch",
+    "z-filter": "Zfilter", "predictive-pec": "Predictive PEC", "identity": "None", "min_move": "Minimum move",
+}  # fmt: skip
+
+
+def _law(law: Law[Any]) -> str:
+    """A law and its parameters, under PHD2's names where it has them."""
+    parameters = []
+    for key, value in vars(law).items():
+        name = _PHD2_NAMES.get(key, key.replace("_", " ").capitalize())
+        parameters.append(f"{name} = {value if isinstance(value, bool) else format(value, '.3f')}")
+    return ", ".join([_PHD2_NAMES.get(law.name, law.name), *parameters])

@@ -6,10 +6,12 @@ In: a camera's URL, a law, a config file. Out: a line a frame on standard output
 from __future__ import annotations
 
 import asyncio
+import select
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -100,11 +102,9 @@ async def _serve(
     from acquisition.exposure.service import ExposureService
     from acquisition.exposure.systemd import ServiceManager
 
-    def listen(report: FrameReport) -> None:
-        click.echo(report.line(), err=once)
-
+    listen = Lines(sys.stderr if once else sys.stdout)
     async with open_camera(wishes.camera_url, context) as camera:
-        service = ExposureService(camera, wishes, read, listen, ServiceManager())
+        service = ExposureService(camera, wishes, read, listen.write, ServiceManager())
         if on_hangup:  # without a file there is nothing to read anew, and the end of a terminal ends the run
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reload)
         try:
@@ -123,3 +123,33 @@ async def _serve(
         why = last.decision.bound if last.at_limit else f"after {service.status.frames} frames"
         click.echo(f"not on target: {last.verdict}, {why}", err=True)
     return 0 if last.on_target else 1
+
+
+class Lines:
+    """Writes a line a frame, but never waits for whoever reads them: a paused pager must not stop the regulation.
+
+    Parameters
+    ----------
+    stream : TextIO
+        Standard output, or the like.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lost = 0
+
+    def write(self, report: FrameReport) -> None:
+        """Write it, or count it as lost."""
+        if not self._takes_a_line():
+            self._lost += 1
+            return
+        if self._lost:
+            click.echo(f"frames_not_told={self._lost}", file=self._stream)
+            self._lost = 0
+        click.echo(report.line(), file=self._stream)
+
+    def _takes_a_line(self) -> bool:
+        try:
+            return bool(select.select([], [self._stream], [], 0)[1])
+        except (OSError, ValueError):  # no file behind it, or one too many
+            return True

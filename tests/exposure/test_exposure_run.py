@@ -10,13 +10,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from acquisition.cli.exposure_run import Lines
 from acquisition.cli.main import main
+from acquisition.exposure.report import FrameReport
 from acquisition.images import FrameFacts, Image
+from acquisition.kernels.exposure import Decision, Measurement
 
 Run = Callable[..., tuple[int, str, str]]
 SIM = "Simulated guide camera"
@@ -101,6 +105,20 @@ def test_what_cannot_be_is_said(run: Run, args: tuple[str, ...], why: str) -> No
     code, out, err = run("--frames", 1, *args)
     assert (code, out) == (2, "")
     assert why in err
+
+
+def test_nobody_is_waited_for_who_does_not_read() -> None:
+    report = FrameReport(1, datetime(2026, 3, 1, tzinfo=UTC), Measurement(0.0, 1.0, 4000.0), Decision(1.0))
+    read, write = os.pipe()
+    with os.fdopen(read) as reader, os.fdopen(write, "w") as writer:
+        lines = Lines(writer)
+        for _ in range(5000):  # a pipe holds a tenth of that
+            lines.write(report)
+        os.set_blocking(read, False)
+        told = reader.read().count("\n")
+        assert 100 < told < 2000
+        lines.write(report)
+        assert reader.read().splitlines() == [f"frames_not_told={5000 - told}", report.line()]
 
 
 def test_signals_socket_and_systemd(tmp_path: Path) -> None:

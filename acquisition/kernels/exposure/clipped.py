@@ -20,7 +20,7 @@ LEAST_AREA_PX = 4
 _MOST = 40
 """Largest pieces that are looked at."""
 _LONGEST_PX = 60
-"""Longer and thin: a trail."""
+"""Wider and thin: a trail (what is thin and high is charge that spilled along a column)."""
 _MOST_OVER = 150.0
 """Times the saturation: no estimate is higher."""
 
@@ -76,7 +76,7 @@ def clipped_stars(frame: NDArray[Any], bad: NDArray[np.uint8], saturation_adu: f
             break
         piece, box = labels[boxes[k]] == k + 1, boxes[k]
         height, width = piece.shape
-        if max(height, width) > _LONGEST_PX and areas[k] < 0.3 * height * width:
+        if width > _LONGEST_PX and areas[k] < 0.3 * height * width:
             continue  # a trail
         columns = np.nonzero(piece)[1]
         top, bottom = box[0].start, box[0].stop

@@ -57,7 +57,7 @@ async def one_run(seed: int, rule: CalibrationRule, scenario: str | None) -> Res
             (fit.ra, Direction.WEST, (1.0, 0.0), cos_dec),
             (fit.dec, Direction.NORTH, (0.0, 1.0), 1.0),
         ):
-            x, y = world.displacement_px(*unit)
+            x, y = np.linalg.inv(world.cd_deg_per_px) @ -np.array(unit) / 3600  # the stars go against the pointing
             rate = abs(world.mechanics.guide_motor(direction)[1]) * factor * math.hypot(x, y)
             turn = math.degrees(math.atan2(y, x)) - axis.angle_deg
             errors += [math.remainder(turn, 360.0), axis.rate_px_per_s / rate - 1]

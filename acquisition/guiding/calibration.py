@@ -98,8 +98,8 @@ async def calibrate(
 ) -> Fit:
     """Move the mount to and fro and fit its response.
 
-    The sequence: West pulses until one moves the stars far enough, then rounds of moves to and fro on both axes that
-    end where the first began.
+    The sequence: two frames that show how the stars move by themselves, West pulses until one moves them far enough,
+    then rounds of moves to and fro on both axes that end where the first began.
 
     Parameters
     ----------
@@ -116,10 +116,19 @@ async def calibrate(
     Raises
     ------
     CalibrationFailed
-        When the stars are lost, do not move, do not fit, or the time is up.
+        When the stars are lost, do not move, move by themselves or the wrong way, do not fit, the mount fails, or the
+        time is up; the message says which.
     """
     moves: list[Move] = []
     positions: list[Position] = []
+    doing = ""
+
+    async def measured() -> Position | str:
+        nonlocal doing
+        doing = f"waiting for a frame{f', after: {doing}' if doing else ''}"
+        found = await measure()
+        doing = found if isinstance(found, str) else ""
+        return found
 
     async def step(direction: Direction | None, duration_s: float, of: int | None) -> None:
         if direction is not None:
@@ -128,11 +137,12 @@ async def calibrate(
             except DeviceError as error:
                 raise CalibrationFailed(f"the mount failed during calibration: {error}") from error
         moves.append(Move(direction, duration_s))
-        positions.append(await _position(rule, measure))
+        positions.append(await _position(rule, measured))
         progress(len(moves) - 1, of, moves[-1], positions[-1])
 
     try:
         async with asyncio.timeout(rule.time_limit_s):
+            await step(None, 0.0, None)
             await step(None, 0.0, None)
             pulse_s = await _sensible_pulse(rule, step, positions, max_pulse_s)
             plan = _FIRST_ROUND + _MORE_ROUNDS * (rule.rounds - 1)
@@ -141,8 +151,9 @@ async def calibrate(
                 await step(direction, pulse_s, of)
     except TimeoutError:
         raise CalibrationFailed(
-            f"calibration was not done after {rule.time_limit_s:g} s ({len(moves)} moves made)"
+            f"calibration was not done after {rule.time_limit_s:g} s ({len(moves)} moves made{doing and f'; {doing}'})"
         ) from None
+    check_moves(rule, moves, positions)
     return _checked(await asyncio.to_thread(fit_response, moves, positions), rule, pulse_s)
 
 
@@ -151,7 +162,7 @@ async def _position(rule: CalibrationRule, measure: Callable[[], Awaitable[Posit
         found = await measure()
         if isinstance(found, Position):
             return found
-    raise CalibrationFailed(f"stars lost for {rule.max_lost_frames} frames running during calibration: {found}")
+    raise CalibrationFailed(f"no position in {rule.max_lost_frames} frames running during calibration: {found}")
 
 
 async def _sensible_pulse(
@@ -162,20 +173,70 @@ async def _sensible_pulse(
 ) -> float:
     pulse_s = min(rule.pulse_s, max_pulse_s)
     total_s = 0.0
+    by_itself = _velocity(*positions)
     while True:
         await step(_W, pulse_s, None)
         total_s += pulse_s
-        before, after = positions[-2:]
-        moved = math.hypot(after.dx - before.dx, after.dy - before.dy)
+        took_s = positions[-1].t_s - positions[-2].t_s
+        velocity = _velocity(*positions[-2:])
+        alone, pulsed = took_s * math.hypot(*by_itself), took_s * math.dist(velocity, by_itself)
+        if alone > max(pulsed, rule.min_move_px):
+            raise CalibrationFailed(
+                f"the stars move by themselves: by {alone:.1f} px while a West pulse of {pulse_s:g} s moves them by "
+                f"{pulsed:.1f} px; check that the mount tracks"
+            )
+        moved = took_s * math.hypot(*velocity)
         if moved > rule.max_move_px:
             return max(0.05, pulse_s * rule.max_move_px / moved / 2)
         if moved >= rule.min_move_px:
             return pulse_s
         if pulse_s >= max_pulse_s or total_s > 60:
             raise CalibrationFailed(
-                f"RA: the stars moved {moved:.1f} px in a West pulse of {pulse_s:g} s; need {rule.min_move_px:g} px"
+                f"the mount does not move: RA: the stars moved {moved:.1f} px in a West pulse of {pulse_s:g} s; need "
+                f"{rule.min_move_px:g} px"
             )
         pulse_s = min(2 * pulse_s, max_pulse_s)
+
+
+def _velocity(before: Position, after: Position) -> tuple[float, float]:
+    seconds = after.t_s - before.t_s
+    return (after.dx - before.dx) / seconds, (after.dy - before.dy) / seconds
+
+
+def check_moves(rule: CalibrationRule, moves: Sequence[Move], positions: Sequence[Position]) -> None:
+    """Object to motions that are not a response to pulses.
+
+    Parameters
+    ----------
+    rule : CalibrationRule
+    moves : sequence of Move
+        Those of the last one's duration count.
+    positions : sequence of Position
+        After each move.
+
+    Raises
+    ------
+    CalibrationFailed
+        When the stars move by themselves, or both directions of an axis move them the same way.
+    """
+    steps: dict[Direction, list[tuple[float, float]]] = {direction: [] for direction in Direction}
+    for move, before, after in zip(moves[1:], positions, positions[1:], strict=False):
+        if move.direction is not None and move.duration_s == moves[-1].duration_s:
+            steps[move.direction].append((after.dx - before.dx, after.dy - before.dy))
+    north, south, east, west = (np.mean(steps[direction], axis=0) for direction in (_N, _S, _E, _W))
+    ra_both, dec_both = (east + west) / 2, (north + south) / 2
+    responses = {"RA": math.dist(east, west) / 2, "Dec": math.dist(north, south) / 2}
+    alone, apart = math.hypot(*(ra_both + dec_both) / 2), math.dist(ra_both, dec_both)
+    if alone > max(*responses.values(), apart, rule.min_move_px):
+        raise CalibrationFailed(
+            f"the stars move by themselves: by {alone:.1f} px from frame to frame, while pulses move them by "
+            f"{max(responses.values()):.1f} px; check that the mount tracks"
+        )
+    for name, ways in (("RA", "East and West"), ("Dec", "North and South")):
+        if apart > max(2 * responses[name], rule.min_move_px / 2):
+            raise CalibrationFailed(
+                f"{name} moves the wrong way: {ways} pulses move the stars the same way; check cable and mount"
+            )
 
 
 def fit_response(moves: Sequence[Move], positions: Sequence[Position]) -> Fit:

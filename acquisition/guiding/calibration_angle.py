@@ -108,6 +108,8 @@ def angle_step(
     ra_sent_px, dec_sent_px : float
         Corrections since the last measured frame.
     """
+    if watch.recent and t_s <= watch.recent[-1][0]:
+        return watch
     sent_ra = ra_sent_px + (watch.recent[-1][3] if watch.recent else 0.0)
     sent_dec = dec_sent_px + (watch.recent[-1][4] if watch.recent else 0.0)
     row = (t_s, ra_px + sent_ra, dec_px + sent_dec, sent_ra, sent_dec)

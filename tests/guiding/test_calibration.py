@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from acquisition import virtual_time
 from acquisition.errors import CalibrationFailed, DeviceGone
@@ -107,7 +109,9 @@ def test_lost_stars_end_it_with_the_reason():
     async def lost() -> str:
         return "brightest star has SNR 2.1, need 5"
 
-    with pytest.raises(CalibrationFailed, match=r"lost for 10 frames running .*: brightest star has SNR 2.1, need 5"):
+    with pytest.raises(
+        CalibrationFailed, match=r"no position in 10 frames running .*: brightest star has SNR 2.1, need 5"
+    ):
         virtual_time.run(calibrate(CalibrationRule(), lost, plant.pulse, lambda *_: None, 10.0))
 
 
@@ -128,3 +132,39 @@ def test_it_ends_in_time():
 
     with pytest.raises(CalibrationFailed, match="not done after 300 s"):
         virtual_time.run(calibrate(CalibrationRule(), never, Plant().pulse, lambda *_: None, 10.0))
+
+
+class Contrary(Plant):
+    """East pulses move the stars as West pulses do: a relay that hangs."""
+
+    async def pulse(self, direction: Direction, seconds: float) -> None:
+        await super().pulse(Direction.WEST if direction is Direction.EAST else direction, seconds)
+
+
+class Wandering(Plant):
+    """Tracking stops in the middle."""
+
+    async def measure(self) -> Position | str:
+        found = await super().measure()
+        if len(self.pulses) > 3 and isinstance(found, Position):
+            return Position(found.t_s, found.dx + 4.0 * (self.t_s - 16.0), found.dy)
+        return found
+
+
+@pytest.mark.parametrize(
+    ("plant", "message"),
+    [
+        (Contrary(), "^RA moves the wrong way: East and West pulses move the stars the same way"),
+        (Plant(drift=(4.6, 0.0)), r"^the stars move by themselves: by 23\.\d px while a West pulse of 2 s moves them"),
+        (Wandering(), "^the stars move by themselves: by .* px from frame to frame, .*; check that the mount tracks"),
+    ],
+)
+def test_what_no_response_explains_is_named(plant, message):
+    with pytest.raises(CalibrationFailed, match=message):
+        run(plant)
+
+
+@given(st.integers(0, 10**6), st.floats(-0.5, 0.5), st.floats(-0.5, 0.5), st.floats(0.0, 3.0))
+@settings(max_examples=20, deadline=None)
+def test_drift_and_backlash_are_no_reason_to_object(seed, x_px_per_s, y_px_per_s, backlash_s):
+    run(Plant(seed=seed, drift=(x_px_per_s, y_px_per_s), backlash_s=backlash_s))

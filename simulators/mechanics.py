@@ -117,8 +117,8 @@ class Mechanics:
         self.guide_dec = Motor(play_arcsec=true_backlash_arcsec(spec, seed), stiction_arcsec=spec.stiction_dec_arcsec)
         self.target_arcsec = ra_deg * 3600, dec_deg * 3600
         self.arrived_s = 0.0  # there
-        self.beyond_meridian = False  # the side on which it was set up or last slewed to
-        self.flipped = False  # against how it was set up
+        self.beyond_meridian = False  # the side on which it is: until the meridian west of the pier
+        self.flipped = False  # against the west side
         self._start_arcsec = ra_deg * 3600
         error = generator(seed, Subject.GUIDE_RATE).uniform(-spec.guide_rate_error, spec.guide_rate_error, 2)
         self._true_guide_rates = spec.guide_rate_arcsec_per_s * (1 + error)

@@ -158,7 +158,7 @@ class World:
         if self._began_s is None:
             self._began_s = loop_s
             self.began_utc = utc_now()
-            self.mechanics.beyond_meridian = self.hour_angle_deg(0.0, self.setup.ra_deg) > 0
+            self.mechanics.set_side(self.hour_angle_deg(0.0, self.setup.ra_deg) > 0)
         now_s = loop_s - self._began_s
         self._catch_up(now_s)
         return now_s

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rigs import QUIET
 
+from acquisition import virtual_time
 from acquisition.devices import DeviceContext, open_camera, open_mount
 from acquisition.errors import ConfigError
 from simulators import optics
@@ -175,6 +176,21 @@ def test_a_field_is_the_same_whenever_it_is_asked_for():
     assert np.array_equal(late.field(5000.0, 5002.0).path, second.path)
     assert np.array_equal(late.field(100.0, 102.0).path, first.path)
     assert np.array_equal(late.field(100.0, 102.0).x, first.x)
+
+
+def test_a_world_that_begins_beyond_the_meridian_sees_the_sky_turned():
+    """A camera is screwed on once: what was calibrated west of the pier is turned by 180 degrees east of it."""
+
+    async def field(ra_deg):
+        world = World(replace(Setup(), ra_deg=ra_deg), 4)
+        now_s = world.now_s()
+        return world.hour_angle_deg(now_s, ra_deg) > 0, np.array(world.field(0.0, 1.0).cd_deg_per_px)
+
+    (beyond, turned), (before, upright) = (virtual_time.run(field(ra_deg)) for ra_deg in (83.0, 83.0 + 180.0))
+    if before:
+        (beyond, turned), (before, upright) = (before, upright), (beyond, turned)
+    assert (beyond, before) == (True, False)
+    assert turned == pytest.approx(-upright, rel=1e-3, abs=1e-7)
 
 
 def test_a_change_to_one_subject_leaves_the_others_alone():

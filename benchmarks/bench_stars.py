@@ -161,8 +161,8 @@ def one_cell(beta: float | None, profile: str, fwhm: float, snr: float, trials: 
         table, sky = np.empty((1, c.COLUMNS)), np.array([[300.0, 0.0, 0.0, 14.5]])
         guess = np.array([[x + rng.normal(0, 0.3)], [y + rng.normal(0, 0.3)]])
         fit_stars(
-            patch[None], np.zeros((1, 2), np.int64), *guess, fwhm, fwhm, psf.weights, psf.scales, np.array([False]), 1.0,
-            65535.0, psf.half_window_px, max(2.0, fwhm), sky, table,
+            patch[None], np.zeros((1, 2), np.int64), *guess, fwhm, fwhm, psf.weights, psf.scales, np.array([False]),
+            1.0, 65535.0, psf.half_window_px, max(2.0, fwhm), sky, table,
         )  # fmt: skip
         row = table[0]
         if row[c.STATUS] == c.OK:
@@ -237,7 +237,7 @@ def real() -> None:
     if not folder.is_dir():
         print(f"no real frames: {folder} is not there; set STARLATCH_REALDATA")
         return
-    import acquisition.images.processors.offsets.guidestaroffsets as module
+    import acquisition.images.processors.offsets.starselection as module
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from acquisition.images.processors.offsets.guidestaroffsets import Survey
+    from acquisition.images.processors.offsets.starselection import Survey
     from acquisition.images.processors.plane import Plane
 
 
@@ -37,7 +37,7 @@ def command(frame: str, plot: Path | None, as_json: bool, max_stars: int) -> Non
     import warnings
 
     from acquisition.images import Image
-    from acquisition.images.processors.offsets.guidestaroffsets import survey
+    from acquisition.images.processors.offsets.starselection import survey
     from acquisition.images.processors.plane import plane_of
 
     with warnings.catch_warnings():

@@ -93,10 +93,10 @@ def fit_stars(
     table : ndarray, shape [n, COLUMNS]
         Results, positions in the frame; NaN where there is none.
     """
-    side = 2 * half + 1
+    side, pitch = 2 * half + 1, (2 * half + 8) // 8 * 8  # rows are filled up: whole SIMD words
     scratch = np.empty((side + 2 * RING) ** 2, np.float32)
-    value, use = np.empty(side * side), np.empty(side * side, np.uint8)
-    profiles, terms = np.empty((2, scales.size, 3, side)), np.empty((8, side * side))
+    value, use = np.zeros(side * pitch), np.zeros(side * pitch, np.uint8)
+    profiles, terms = np.zeros((2, scales.size, 3, pitch)), np.empty((9, side * pitch))
     small, growth = np.empty((4, 6, 6)), np.empty(2 * side)
     for k in range(len(x)):
         if math.isfinite(x[k]):
@@ -137,6 +137,7 @@ def _profile(centre: float, first: int, n: int, fwhm: float, scales: Array, out:
             out[k, 1, i] = (pdf - pdf1) * inverse
             out[k, 2, i] = t * pdf - t1 * pdf1
             t, cdf, pdf = t1, cdf1, pdf1
+        out[k, :, n:] = 0.0
 
 
 @in_place
@@ -167,8 +168,9 @@ def _solve(matrix: Array, right: Array, n: int, solution: Array) -> bool:
 
 
 @vectorised
-def _model_row(px: Array, py: Array, weights: Array, j: int, nx: int, free_width: bool, terms: Array) -> None:
+def _model_row(px: Array, py: Array, weights: Array, j: int, free_width: bool, terms: Array) -> None:
     """One row of the profile and its derivatives: by x, by y, value, (1), by ln of both widths."""
+    nx = px.shape[2]
     start = j * nx
     dx, dy, p = terms[0, start : start + nx], terms[1, start : start + nx], terms[2, start : start + nx]
     one = terms[3, start : start + nx]
@@ -224,7 +226,7 @@ def _weigh(
 
 @vectorised
 def _normal_equations(
-    terms: Array, weight: Array, residual: Array, flux: float, n_par: int, matrix: Array, rhs: Array
+    terms: Array, weight: Array, residual: Array, weighted: Array, flux: float, n_par: int, matrix: Array, rhs: Array
 ) -> None:
     """Lower triangle of the normal matrix, and the right side."""
     for m in range(n_par):
@@ -232,13 +234,14 @@ def _normal_equations(
         scale_m = 1.0 if m == 2 or m == 3 else flux
         total = 0.0
         for i in range(a.size):
-            total += a[i] * weight[i] * residual[i]
+            weighted[i] = a[i] * weight[i]
+            total += weighted[i] * residual[i]
         rhs[m] = total * scale_m
         for q in range(m + 1):
             b = terms[q]
             total = 0.0
             for i in range(a.size):
-                total += a[i] * b[i] * weight[i]
+                total += weighted[i] * b[i]
             matrix[m, q] = total * scale_m * (1.0 if q == 2 or q == 3 else flux)
 
 
@@ -248,6 +251,7 @@ def _window_light(
     left: int,
     top: int,
     nx: int,
+    ny: int,
     cx: int,
     cy: int,
     sky: Array,
@@ -257,7 +261,7 @@ def _window_light(
     out: Array,
 ) -> int:
     """Light above the sky in a window, and which pixels to use; returns how many."""
-    ny = value.size // nx
+    pitch = value.size // ny
     peak, clipped, defects, n_good = -np.inf, 0, 0, 0
     for j in range(ny):
         v = top + j - cy
@@ -272,9 +276,11 @@ def _window_light(
                 good = raw < saturation
             elif abs(u) <= 1 and abs(v) <= 1:
                 defects += 1
-            value[j * nx + i] = raw - sky[0] - sky[1] * u - sky[2] * v if good else 0.0
-            use[j * nx + i] = good
+            value[j * pitch + i] = raw - sky[0] - sky[1] * u - sky[2] * v if good else 0.0
+            use[j * pitch + i] = good
             n_good += good
+        for i in range(nx, pitch):
+            use[j * pitch + i] = 0
     out[PEAK], out[CLIPPED], out[NOISE], out[DEFECTS] = peak, clipped, sky[3], defects
     return n_good
 
@@ -349,11 +355,11 @@ def _fit_star(
     noise2 = sky[3] * sky[3]
     left, right = max(0, cx - half), min(width - 1, cx + half)
     top, bottom = max(0, cy - half), min(height - 1, cy + half)
-    nx, ny = right - left + 1, bottom - top + 1
-    value, use = light[: nx * ny], usable[: nx * ny]
-    n_good = _window_light(patch, left, top, nx, cx, cy, sky, saturation, value, use, out)
+    nx, ny, pitch = right - left + 1, bottom - top + 1, profiles.shape[3]
+    value, use = light[: ny * pitch], usable[: ny * pitch]
+    n_good = _window_light(patch, left, top, nx, ny, cx, cy, sky, saturation, value, use, out)
     px, py = profiles[0], profiles[1]
-    terms, weight, residual = all_terms[:6, : nx * ny], all_terms[6, : nx * ny], all_terms[7, : nx * ny]
+    terms, weight, residual = all_terms[:6, : ny * pitch], all_terms[6, : ny * pitch], all_terms[7, : ny * pitch]
     matrix, keep, rhs, step = small[0], small[1], small[2, 0], small[2, 1]
     x, y, flux, base = x0, y0, 0.0, 0.0
     n_par = 6 if free_width else 4
@@ -362,7 +368,7 @@ def _fit_star(
         _profile(x, left, nx, fwhm_x, scales, px)
         _profile(y, top, ny, fwhm_y, scales, py)
         for j in range(ny):
-            _model_row(px, py, weights, j, nx, free_width, terms)
+            _model_row(px, py, weights, j, free_width, terms)
         if iteration == 0:
             flux, base, possible = _start(value, use, terms[2])
             if not possible:
@@ -372,7 +378,7 @@ def _fit_star(
         n_used, chi2 = _weigh(value, use, terms, flux, base, noise2, adu_per_e, iteration >= 2, weight, residual)
         if n_used < n_par + 6:
             return BAD_PIXELS
-        _normal_equations(terms, weight, residual, flux, n_par, matrix, rhs)
+        _normal_equations(terms, weight, residual, all_terms[8, : ny * pitch], flux, n_par, matrix, rhs)
         for m in range(n_par):
             for q in range(m + 1):
                 keep[m, q] = matrix[m, q]
@@ -404,5 +410,5 @@ def _fit_star(
     out[FWHM_X], out[FWHM_Y] = fwhm_x, fwhm_y
     out[CHI2] = chi2 / (n_used - n_par)
     out[DEFECTS] += n_good - n_used
-    out[HFD] = half_flux_diameter(value, use, nx, base, x - left, y - top, growth)
+    out[HFD] = half_flux_diameter(value, use, nx, ny, base, x - left, y - top, growth)
     return OK

@@ -17,22 +17,22 @@ Array = NDArray[np.float64]
 
 @in_place
 def half_flux_diameter(
-    value: Array, use: NDArray[np.uint8], nx: int, base: float, x: float, y: float, growth: Array
+    value: Array, use: NDArray[np.uint8], nx: int, ny: int, base: float, x: float, y: float, growth: Array
 ) -> float:
     """Diameter about (x, y) that holds half of the window's flux, px; 0 when there is none.
 
-    ``value`` and ``use`` are the window's rows, one after the other, ``nx`` px each.
+    ``value`` and ``use`` are the window's rows, one after the other, ``nx`` px of each belong to it.
     ``growth`` is a place to work in, of at least twice the window's side.
     Half-pixel steps of radius; near the centre each pixel is split in 3 x 3, so that narrow stars come out right.
     """
-    ny = value.size // nx
+    pitch = value.size // ny
     steps = 2 * max(nx, ny)
     growth[:steps] = 0.0
     limit = min(min(x, nx - 1 - x), min(y, ny - 1 - y)) + 0.5
     for j in range(ny):
         for i in range(nx):
-            if use[j * nx + i] != 0:
-                amount = (value[j * nx + i] - base) / 9.0
+            if use[j * pitch + i] != 0:
+                amount = (value[j * pitch + i] - base) / 9.0
                 if (i - x) ** 2 + (j - y) ** 2 > 25.0:
                     r = math.sqrt((i - x) ** 2 + (j - y) ** 2)
                     if r < limit:

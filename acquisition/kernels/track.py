@@ -93,7 +93,8 @@ def track(
     """
     half = psf.half_window_px
     n, widest = len(x), max(psf.fwhm_x, psf.fwhm_y)
-    patches, corner = cut_patches(frame, bad, x, y, half + RING + search_px + 2)
+    ring = RING if window_sigma_px is None else 0
+    patches, corner = cut_patches(frame, bad, x, y, half + ring + search_px + 2)
     guess, skies, table = np.empty((2, n)), np.zeros((n, 4)), np.full((n, COLUMNS), np.nan)
     seen, stands, shift = np.zeros(n), np.zeros(n, np.bool_), np.zeros(3)
     margin, reach = max(2.0, 0.6 * widest), 1.5 + 0.5 * widest
@@ -162,15 +163,13 @@ def _vote(boxes: Floats, unit: float, weight: float, votes: Floats) -> None:
 
 @in_place
 def border_sky(patch: Floats, scratch: Floats, sky: Array) -> None:
-    """Level and noise of a patch's two outermost rings into ``sky``; level 0 and noise 0 without a usable pixel."""
-    size = patch.shape[0]
+    """Level and noise of a patch's outermost pixels into ``sky``; level 0 and noise 0 without a usable one."""
+    last = patch.shape[0] - 1
     n = 0
-    for k in range(size):
-        for edge in range(2):
-            for value in (patch[edge, k], patch[size - 1 - edge, k], patch[k, edge], patch[k, size - 1 - edge]):
-                if math.isfinite(value):
-                    scratch[n] = value
-                    n += 1
+    for k in range(last):
+        for value in (patch[0, k], patch[last, k + 1], patch[k + 1, 0], patch[k, last]):
+            scratch[n] = value
+            n += math.isfinite(value)
     sky[0] = sky[1] = sky[2] = sky[3] = 0.0
     if n > 0:
         sky[0] = quantile(scratch, n, 0.5)
@@ -198,7 +197,7 @@ def _locate(
     side = 2 * search + 3  # one more all around, for each star's own last pixel
     light, boxes = np.empty((n, size, size), np.float32), np.zeros((n, side, side), np.float32)
     sums, peaks = np.empty((side + 2, side), np.float32), np.empty((side + 2, side), np.float32)
-    scratch, votes = np.empty(8 * size, np.float32), np.zeros((side, side), np.float32)
+    scratch, votes = np.empty(4 * size, np.float32), np.zeros((side, side), np.float32)
     possible = 0.0
     for k in range(n):
         border_sky(patches[k], scratch, skies[k])

@@ -81,14 +81,19 @@ def window_stars(
         Results, positions in the frame; NaN where there is none.
     """
     side = 2 * half + 1
-    value, work = np.zeros((side, (side + 7) // 8 * 8), np.float32), np.zeros((4, (side + 7) // 8 * 8), np.float32)
+    pitch = (side + 7) // 8 * 8  # rows are filled up with zeros: whole SIMD words
+    value, grid = np.empty(side * pitch, np.float32), np.empty((3, side * pitch), np.float32)
+    bells = np.zeros((2, pitch), np.float32)
+    for j in range(side):
+        for i in range(pitch):
+            grid[0, j * pitch + i], grid[1, j * pitch + i] = i, j
     for k in range(len(x)):
         if math.isfinite(x[k]):
             row = table[k]
             row[:] = np.nan
             x0, y0 = x[k] - corner[k, 0], y[k] - corner[k, 1]
             row[STATUS] = _window_star(
-                patches[k], x0, y0, sigma, adu_per_e, saturation, half, reach, skies[k], value, work, row
+                patches[k], x0, y0, sigma, adu_per_e, saturation, half, reach, skies[k], value, grid, bells, row
             )
             row[X] += corner[k, 0]
             row[Y] += corner[k, 1]
@@ -108,6 +113,8 @@ def _bell(centre: float, sigma: float, n: int, out: Floats) -> None:
         r = r * r
         r = r * r
         out[i] = r * r
+    for i in range(n, out.size):
+        out[i] = np.float32(0.0)
 
 
 @vectorised
@@ -136,24 +143,48 @@ def _border(value: Floats, n: int, level: float, noise: float) -> tuple[float, f
 
 
 @vectorised
-def _moments(
-    value: Floats, n: int, wx: Floats, wy: Floats, plain: Floats, upright: Floats
-) -> tuple[float, float, float]:
-    """Weighted sum of the light, and of the light times column and row."""
-    for i in range(plain.size):
-        plain[i] = upright[i] = np.float32(0.0)
+def _weights(wx: Floats, wy: Floats, n: int, out: Floats) -> None:
+    """Product of two bells over the window."""
+    pitch = wx.size
     for j in range(n):
-        row, w, wj = value[j], wy[j], wy[j] * np.float32(j)
-        for i in range(plain.size):
-            plain[i] += w * row[i]
-            upright[i] += wj * row[i]
+        row, w = out[j * pitch : (j + 1) * pitch], wy[j]
+        for i in range(pitch):
+            row[i] = w * wx[i]
+
+
+@vectorised
+def _moments(light: Floats, weight: Floats, column: Floats, row: Floats) -> tuple[float, float, float]:
+    """Weighted sum of the light, and of the light times column and row."""
     s = sx = sy = np.float32(0.0)
-    for i in range(plain.size):
-        light = wx[i] * plain[i]
-        s += light
-        sx += light * np.float32(i)
-        sy += wx[i] * upright[i]
+    for i in range(light.size):
+        v = light[i] * weight[i]
+        s += v
+        sx += v * column[i]
+        sy += v * row[i]
     return float(s), float(sx), float(sy)
+
+
+@vectorised
+def _spread(
+    light: Floats, weight: Floats, column: Floats, row: Floats, x: float, y: float, noise: float, adu_per_e: float
+) -> tuple[float, float, float]:
+    """Variance of the weighted sum of the light, and that of its moments about a place."""
+    x0, y0, noise2, gain, none = (
+        np.float32(x),
+        np.float32(y),
+        np.float32(noise * noise),
+        np.float32(adu_per_e),
+        np.float32(0.0),
+    )
+    vx = vy = vf = np.float32(0.0)
+    for i in range(light.size):
+        shot = light[i] if light[i] > none else none
+        variance = weight[i] * weight[i] * (noise2 + gain * shot)
+        u, v = column[i] - x0, row[i] - y0
+        vx += variance * u * u
+        vy += variance * v * v
+        vf += variance
+    return float(vx), float(vy), float(vf)
 
 
 @vectorised
@@ -168,7 +199,8 @@ def _window_star(
     reach: float,
     sky: Array,
     value: Floats,
-    work: Floats,
+    grid: Floats,
+    bells: Floats,
     out: Array,
 ) -> int:
     """One star; returns the status."""
@@ -177,64 +209,58 @@ def _window_star(
     half = min(half, min(min(cx, cy), min(width - 1 - cx, height - 1 - cy)))
     if half < 2:
         return NEAR_EDGE
-    n, left, top = 2 * half + 1, cx - half, cy - half
-    for j in range(n):
-        row, source = value[j], patch[top + j, left : left + n]
-        for i in range(n):
-            row[i] = source[i]
-        row[n:] = np.float32(0.0)
+    n, left, top, pitch = 2 * half + 1, cx - half, cy - half, bells.shape[1]
     peak, clipped, defects = -np.inf, 0, 0
-    for j in range(max(0, half - 2), min(n, half + 3)):
-        for i in range(max(0, half - 2), min(n, half + 3)):
-            peak = max(peak, float(value[j, i])) if value[j, i] > peak else peak
-            clipped += value[j, i] >= saturation
-    for j in range(half - 1, half + 2):
-        for i in range(half - 1, half + 2):
-            defects += not math.isfinite(value[j, i])
-    level, noise = _border(value, n, sky[0], max(sky[3], 1e-6))
+    for j in range(cy - 2, cy + 3):
+        for i in range(cx - 2, cx + 3):
+            raw = float(patch[j, i])
+            peak = raw if raw > peak else peak
+            clipped += raw >= saturation
+            defects += abs(i - cx) <= 1 and abs(j - cy) <= 1 and not math.isfinite(raw)
+    window = patch[top : top + n, left : left + n]
+    level, noise = _border(window, n, sky[0], max(sky[3], 1e-6))
+    above, none = np.float32(level), np.float32(0.0)
     for j in range(n):
-        row = value[j]
+        row, source = value[j * pitch : (j + 1) * pitch], window[j]
         for i in range(n):
-            v = row[i] - np.float32(level)
-            row[i] = v if math.isfinite(v) else np.float32(0.0)
+            v = source[i] - above
+            row[i] = v if math.isfinite(v) else none
+        for i in range(n, pitch):
+            row[i] = none
     out[PEAK], out[CLIPPED], out[NOISE], out[SKY], out[DEFECTS] = peak, clipped, noise, level, defects
-    wx, wy, plain, upright = work[0], work[1], work[2], work[3]
-    wx[n:] = wy[n:] = np.float32(0.0)
+    light, weight = value[: n * pitch], grid[2, : n * pitch]
+    column, line = grid[0, : n * pitch], grid[1, : n * pitch]
+    wx, wy = bells[0], bells[1]
     x, y = x0 - left, y0 - top
-    s = 0.0
+    s, gain, last_x, last_y = 0.0, 2.0, 0.0, 0.0
     for _ in range(12):
         _bell(x, sigma, n, wx)
         _bell(y, sigma, n, wy)
-        s, sx, sy = _moments(value, n, wx, wy, plain, upright)
+        _weights(wx, wy, n, weight)
+        s, sx, sy = _moments(light, weight, column, line)
         if not s > 0.0:
             return NO_STAR
-        dx, dy = 2.0 * (sx / s - x), 2.0 * (sy / s - y)
+        dx, dy = gain * (sx / s - x), gain * (sy / s - y)
+        last2 = last_x * last_x + last_y * last_y
+        if last2 > 1e-4:
+            # twice the moment is right where star and window are equally wide; else the last steps say what is
+            gain /= 1.0 - min(max((dx * last_x + dy * last_y) / last2, -0.9), 0.5)
+            dx, dy = gain * (sx / s - x), gain * (sy / s - y)
         move = math.sqrt(dx * dx + dy * dy)
         shrink = min(1.0, (0.7 * sigma + 0.2) / max(move, 1e-9))
-        x += shrink * dx
-        y += shrink * dy
+        last_x, last_y = shrink * dx, shrink * dy
+        x += last_x
+        y += last_y
         if abs(x + left - x0) > reach or abs(y + top - y0) > reach:
             return MOVED
         if move < 2e-3:
             break
-    # the window takes half of a star as wide as itself (Gaussian); errors as SExtractor's ERRX2WIN
-    vx = vy = vf = np.float32(0.0)
-    noise2, gain, middle_x, middle_y = np.float32(noise * noise), np.float32(adu_per_e), np.float32(x), np.float32(y)
-    for j in range(n):
-        row, wj = value[j], wy[j] * wy[j]
-        sum_x = sum_all = np.float32(0.0)
-        for i in range(plain.size):
-            variance = wx[i] * wx[i] * (noise2 + gain * (row[i] if row[i] > np.float32(0.0) else np.float32(0.0)))
-            u = np.float32(i) - middle_x
-            sum_x += variance * u * u
-            sum_all += variance
-        v = np.float32(j) - middle_y
-        vx += wj * sum_x
-        vy += wj * v * v * sum_all
-        vf += wj * sum_all
+    # errors as SExtractor's ERRX2WIN; the window takes half of a star as wide as itself
+    vx, vy, vf = _spread(light, weight, column, line, x, y, noise, adu_per_e)
     out[X], out[Y] = x + left, y + top
     out[FLUX] = 2.0 * s
-    out[VAR_X], out[VAR_Y], out[COV_XY] = 4.0 * vx / (s * s), 4.0 * vy / (s * s), 0.0
+    scale = gain * gain / (s * s)
+    out[VAR_X], out[VAR_Y], out[COV_XY] = scale * vx, scale * vy, 0.0
     out[VAR_FLUX] = 4.0 * vf
     fwhm = 2.35482 * sigma
     out[FWHM_X], out[FWHM_Y], out[HFD] = fwhm, fwhm, fwhm

@@ -27,8 +27,8 @@ NONE = np.empty((0, 0), np.uint8)
 def fit(patch: np.ndarray, x: float, y: float, psf: Psf, free: bool = False, saturation: float = 65535.0) -> np.ndarray:
     out, sky = np.empty((1, c.COLUMNS)), np.array([[300.0, 0.0, 0.0, 14.5]])
     fit_stars(
-        patch.astype(np.float32)[None], np.zeros((1, 2), np.int64), np.array([x]), np.array([y]), psf.fwhm_x, psf.fwhm_y,
-        psf.weights, psf.scales, np.array([free]), 1.0, saturation, psf.half_window_px, 3.0, sky, out,
+        patch.astype(np.float32)[None], np.zeros((1, 2), np.int64), np.array([x]), np.array([y]), psf.fwhm_x,
+        psf.fwhm_y, psf.weights, psf.scales, np.array([free]), 1.0, saturation, psf.half_window_px, 3.0, sky, out,
     )  # fmt: skip
     return out[0]
 

@@ -68,8 +68,6 @@ def test_surface_by_correlation() -> None:
     assert (offsets.dx, offsets.dy) == pytest.approx((0, 0), abs=1e-9)
     offsets = run(processor, second).get_meta(PixelOffsets)
     assert (offsets.dx, offsets.dy) == pytest.approx((-5.7, 2.4), abs=0.15)
-    processor.shift_lock(-5.0, 2.0)
-    assert run(processor, second).get_meta(PixelOffsets).dx == pytest.approx(-0.7, abs=0.15)
     with pytest.raises(StarLost):
         run(processor, Image(rng.normal(2000, 20, (160, 180)).astype(np.float32)))
 

@@ -24,7 +24,7 @@ class DiskOffsets(ImageProcessor):
     """Offset of an extended disk, or of any detail, against the first frame.
 
     The first frame (after construction or `reset`) is the reference, with offset 0; offset = place - place in the
-    first frame - lock shift, px of the image as delivered.
+    first frame, px of the image as delivered.
 
     Parameters
     ----------
@@ -48,7 +48,6 @@ class DiskOffsets(ImageProcessor):
         self._method = method
         self.centre: tuple[float, float, float] | None = None  # of the first frame: x, y, error
         self.picture: NDArray[Any] | None = None
-        self.lock_shift: tuple[float, float] = (0.0, 0.0)
 
     async def __call__(self, image: Image) -> Image:
         """Measure a frame.
@@ -68,15 +67,8 @@ class DiskOffsets(ImageProcessor):
         return image
 
     async def reset(self) -> None:
-        """Forget the reference and the lock shift."""
+        """Forget the reference."""
         self.centre = self.picture = None
-        self.lock_shift = (0.0, 0.0)
-
-    def shift_lock(self, dx_px: float, dy_px: float) -> None:
-        """Move the place where the disk should be, px of the image as delivered."""
-        if not (math.isfinite(dx_px) and math.isfinite(dy_px)):
-            raise ValueError(f"lock shift is ({dx_px}, {dy_px}) px; allowed: finite numbers")
-        self.lock_shift = (self.lock_shift[0] + dx_px, self.lock_shift[1] + dy_px)
 
     def _limb(self, image: Image) -> PixelOffsets:
         plane = plane_of(image)
@@ -88,9 +80,7 @@ class DiskOffsets(ImageProcessor):
         if self.centre is None:
             self.centre = (x, y, error)
         total = math.hypot(error, self.centre[2]) if (x, y) != self.centre[:2] else error
-        return PixelOffsets(
-            x - self.centre[0] - self.lock_shift[0], y - self.centre[1] - self.lock_shift[1], total, total
-        )
+        return PixelOffsets(x - self.centre[0], y - self.centre[1], total, total)
 
     def _correlation(self, image: Image) -> PixelOffsets:
         plane = plane_of(image)
@@ -102,7 +92,7 @@ class DiskOffsets(ImageProcessor):
         dx, dy, likeness = correlate(self.picture, picture)
         if likeness < _ALIKE:
             raise StarLost(f"nothing resembles the first frame: correlation {likeness:.2f}, need {_ALIKE:g}")
-        return PixelOffsets(dx * plane.step - self.lock_shift[0], dy * plane.step - self.lock_shift[1])
+        return PixelOffsets(dx * plane.step, dy * plane.step)
 
 
 def _without_bad(frame: NDArray[Any], bad: NDArray[np.uint8]) -> NDArray[np.float32]:

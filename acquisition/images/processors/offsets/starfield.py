@@ -1,0 +1,202 @@
+"""The stars that are followed from frame to frame, and what has been learned of them.
+
+In: their measurements in a frame. Out: where they will be in the next; the motion of the field.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acquisition.images.processors.plane import Detector, Plane
+from acquisition.kernels import columns as c
+from acquisition.kernels.combine import Motion, combine
+from acquisition.kernels.match import match_stars
+from acquisition.kernels.psf import Psf
+from acquisition.kernels.stars import find_stars
+from acquisition.kernels.track import Tracked, track
+
+from .starselection import choose
+
+Array = NDArray[np.float64]
+
+
+@dataclass
+class StarField:
+    """The stars that are followed, and what has been learned of them; arrays have one entry a star.
+
+    Places are 0-based pixels of the plane that is measured (for raw Bayer frames, of half the size).
+    """
+
+    number: NDArray[np.int64]
+    x: Array  # in the system of the first frame
+    y: Array
+    variance: Array  # of the place, [n, 2], px²
+    flux: Array  # ADU, as last seen in good light
+    signal: Array
+    psf: Psf
+    detector: Detector
+    window_sigma_px: float | None  # of windowed centroids; None: fits
+    pivot: tuple[float, float]  # about which the field turns; the offset is the motion of this point
+    pattern: Array  # x, y, flux of all stars of the first frame, for finding the field again
+    shape: tuple[int, int]
+    motion: tuple[float, float] = (0.0, 0.0)  # of the pivot, in the last measured frame, px
+    turn: tuple[float, float] = (0.0, 0.0)
+    turn_err: float = 1e-4
+    excess: float = 0.0  # variance of a star beyond its stated one, px²: differential seeing
+    excess_weight: float = 8.0  # frames that the expectation of no excess counts for
+    unseen: int = 0  # frames since the field was last measured
+    next_number: int = field(default=1)
+
+    def predicted(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """Where places of the first frame's system are in a frame, by the last motion."""
+        px, py = x - self.pivot[0], y - self.pivot[1]
+        a, b = self.turn
+        return x + self.motion[0] + a * px - b * py, y + self.motion[1] + b * px + a * py
+
+    def in_first_frame(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """Where places of the last measured frame are in the first frame's system."""
+        a, b = 1.0 + self.turn[0], self.turn[1]
+        px, py = x - self.pivot[0] - self.motion[0], y - self.pivot[1] - self.motion[1]
+        norm = a * a + b * b
+        return self.pivot[0] + (a * px + b * py) / norm, self.pivot[1] + (a * py - b * px) / norm
+
+    def track(self, plane: Plane, search_px: int) -> Tracked:
+        """Measure the stars where they should be by the last motion."""
+        x, y = self.predicted(self.x, self.y)
+        return track(
+            plane.frame,
+            plane.bad,
+            x,
+            y,
+            self.signal,
+            self.psf,
+            search_px=search_px,
+            adu_per_e=self.detector.adu_per_e,
+            saturation=self.detector.saturation,
+            window_sigma_px=self.window_sigma_px,
+            free_width_above=10.0,
+        )
+
+    def found_share(self, tracked: Tracked) -> float:
+        """Share of the light expected inside the frame that was found as stars."""
+        expected = np.minimum(self.signal, 12.0)
+        inside = tracked.table[:, c.STATUS] != c.NEAR_EDGE
+        total = float(expected[inside].sum())
+        if total <= 0.0:
+            return 0.0
+        found = tracked.standing_out & (tracked.table[:, c.STATUS] == c.OK)
+        return float(expected[found].sum()) / total
+
+    def find_pattern(self, plane: Plane) -> bool:
+        """Search the whole frame for the pattern of stars; sets the motion if it is found."""
+        stars = find_stars(
+            plane.frame, plane.bad, adu_per_e=self.detector.adu_per_e, saturation=self.detector.saturation
+        )
+        known = np.column_stack((self.x, self.y, self.flux))
+        found = match_stars(_merge(known, self.pattern), stars.places[:60])
+        if found is None:
+            return False
+        cos, sin = math.cos(found.rotation_rad), math.sin(found.rotation_rad)
+        px, py = self.pivot
+        self.motion = (cos * px - sin * py + found.dx - px, sin * px + cos * py + found.dy - py)
+        self.turn = (cos - 1.0, sin)
+        self.turn_err = 5e-3
+        return True
+
+    def combine(self, table: Array, usable: NDArray[np.bool_]) -> Motion:
+        """Motion of the field since the first frame, from those stars that are usable."""
+        rows = table[usable]
+        place = np.column_stack((self.x[usable], self.y[usable]))
+        displacement = rows[:, [c.X, c.Y]] - place
+        variance = variances(rows) + self.variance[usable]
+        return combine(
+            displacement,
+            variance,
+            place - np.array(self.pivot),
+            floor_px=math.sqrt(max(self.excess, 0.0)),
+            turn=self.turn,
+            turn_err=math.hypot(self.turn_err, 3e-4 * (1 + self.unseen)),
+        )
+
+    def learn(self, tracked: Tracked, motion: Motion, used: NDArray[np.bool_]) -> None:
+        """What this frame says about the next: motion, rotation, brightness, widths, scatter."""
+        table = tracked.table
+        self.motion = (motion.dx, motion.dy)
+        self.turn = (motion.stretch, motion.turn)
+        self.turn_err = math.sqrt(motion.var_turn)
+        self.unseen = 0
+        self.flux[used] += 0.1 * (table[used, c.FLUX] - self.flux[used])
+        self.signal[used] += 0.1 * (tracked.signal[used] - self.signal[used])
+        if math.isfinite(motion.excess):
+            excess = motion.excess + max(self.excess, 0.0)
+            self.excess_weight = min(self.excess_weight + 1.0, 50.0)
+            self.excess += (excess - self.excess) / self.excess_weight
+        sharp = used & (tracked.signal >= 10.0) & (table[:, c.CLIPPED] == 0)
+        if sharp.any() and self.window_sigma_px is None:
+            old = self.psf
+            x = min(max(median(table[sharp, c.FWHM_X].tolist()) / old.fwhm_x, 0.5), 2.0)
+            y = min(max(median(table[sharp, c.FWHM_Y].tolist()) / old.fwhm_y, 0.5), 2.0)
+            fwhm_x, fwhm_y = old.fwhm_x * math.sqrt(x), old.fwhm_y * math.sqrt(y)
+            self.psf = replace(old, fwhm_x=max(fwhm_x, 0.9), fwhm_y=max(fwhm_y, 0.9))
+
+    def replenish(self, plane: Plane, used: NDArray[np.bool_], most: int) -> None:
+        """As the field drifts, choose new stars where there is room for them; forget those long gone from the frame."""
+        if used.sum() > 0.7 * len(used) or used.sum() < 2:
+            return
+        x, y = self.predicted(self.x, self.y)
+        height, width = self.shape
+        margin = self.psf.half_window_px
+        inside = (x > margin) & (y > margin) & (x < width - 1 - margin) & (y < height - 1 - margin)
+        if inside.sum() > 0.7 * len(x):
+            return
+        stars = find_stars(
+            plane.frame,
+            plane.bad,
+            adu_per_e=self.detector.adu_per_e,
+            saturation=self.detector.saturation,
+            psf=self.psf,
+        )
+        near = np.full(len(stars.table), False)
+        for k, row in enumerate(stars.table):
+            near[k] = bool((np.hypot(x - row[c.X], y - row[c.Y]) < margin).any())
+        chosen = [k for k in choose(stars, most, self.shape, with_clipped=False) if not near[k]]
+        chosen = chosen[: most - int(inside.sum())]
+        if not chosen:
+            return
+        table = stars.table[chosen]
+        x_first, y_first = self.in_first_frame(table[:, c.X], table[:, c.Y])
+        # the variance of the field's motion, to which they are tied
+        common = float((1.0 / (1.0 / self.variance[used]).sum(axis=0)).mean())
+        keep = inside | (np.arange(len(x)) < most)
+        count = len(chosen)
+
+        def grown(old: Array, new: Array) -> Array:
+            return np.concatenate((old[keep], new))
+
+        self.number = np.concatenate((self.number[keep], self.next_number + np.arange(count)))
+        self.next_number += count
+        self.x, self.y = grown(self.x, x_first), grown(self.y, y_first)
+        self.variance = grown(self.variance, variances(table) + common)
+        self.flux = grown(self.flux, table[:, c.FLUX])
+        self.signal = grown(self.signal, 0.6 * stars.snr[chosen])
+
+
+def variances(table: Array) -> Array:
+    """Variance of x and y, [n, 2], px², enlarged where the profile does not fit."""
+    scale = np.maximum(table[:, c.CHI2], 1.0)
+    return table[:, [c.VAR_X, c.VAR_Y]] * scale[:, None]
+
+
+def median(values: list[float]) -> float:
+    """The middle one of a few values, the higher of two; numpy takes ten times as long."""
+    return sorted(values)[len(values) // 2]
+
+
+def _merge(known: Array, pattern: Array) -> Array:
+    """Known stars first, then those of the pattern that are not among them."""
+    new = [row for row in pattern if (np.hypot(known[:, 0] - row[0], known[:, 1] - row[1]) > 3.0).all()]
+    return np.vstack((known, new)) if new else known

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class TangentWcs:
-    """A gnomonic (TAN) projection without distortion.
+    """A gnomonic (TAN) projection, of one with distortion the linear part.
 
     Attributes
     ----------
@@ -21,6 +21,8 @@ class TangentWcs:
         Reference pixel, 0-based px of the frame as delivered (FITS' CRPIX is one more).
     cd : tuple of 4 floats
         (CD1_1, CD1_2, CD2_1, CD2_2), degrees per pixel.
+    is_distorted : bool
+        Whether the header says more (SIP, PV): then astropy's WCS of the header is exact, and this is not.
     """
 
     ra_deg: float
@@ -28,6 +30,7 @@ class TangentWcs:
     x: float
     y: float
     cd: tuple[float, float, float, float]
+    is_distorted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

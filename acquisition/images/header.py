@@ -21,6 +21,8 @@ from .text import from_ascii, to_ascii
 
 _MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 
+_DISTORTION = re.compile(r"PV\d+_\d+|[AB]_ORDER|(CPDIS|CQDIS|DP|DQ)\d.*|D2IM.*")
+
 _CD = ("CD1_1", "CD1_2", "CD2_1", "CD2_2")
 
 
@@ -362,7 +364,8 @@ def _wcs(cards: Cards) -> TangentWcs | None:
     cd = _cd_matrix(cards, number)
     if not all(math.isfinite(value) for value in (ra, dec, x, y, *cd)) or cd[0] * cd[3] == cd[1] * cd[2]:
         return None
-    return TangentWcs(ra, dec, x - 1, y - 1, cd)
+    is_distorted = len(text("CTYPE1", "")) > 8 or any(_DISTORTION.fullmatch(keyword) for keyword in cards)
+    return TangentWcs(ra, dec, x - 1, y - 1, cd, is_distorted)
 
 
 def _cd_matrix(cards: Cards, number: Callable[..., float]) -> tuple[float, float, float, float]:

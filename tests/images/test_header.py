@@ -1,5 +1,6 @@
 import dataclasses
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -119,6 +120,11 @@ def test_the_wcs_means_the_same_to_astropy() -> None:
     assert (sky.ra.deg, sky.dec.deg) == pytest.approx((83.6, 22.0))
     assert sky.name == "icrs"
     np.testing.assert_allclose(WCS(header).pixel_scale_matrix.ravel(), wcs.cd)
+    assert facts_from_header(header).wcs == wcs
+    for keyword, value in (("CTYPE1", "RA---TAN-SIP"), ("PV2_1", 0.1), ("A_ORDER", 2)):
+        distorted = header.copy()
+        distorted[keyword] = value
+        assert facts_from_header(distorted).wcs == replace(wcs, is_distorted=True)
 
 
 # --- headers of other programs ------------------------------------------------------------------------------------

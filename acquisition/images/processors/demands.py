@@ -96,8 +96,12 @@ def columns(catalog: Table, *names: str) -> list[NDArray[np.float64]]:
         raise ImageError(f"catalog has no column {', '.join(missing)}; there are: {', '.join(catalog.colnames)}")
     arrays = []
     for name in names:
-        values = np.ma.asarray(catalog[name])
+        column = catalog[name]
+        values = np.asarray(column)
         if values.dtype.kind not in "biuf" or values.ndim != 1:
             raise ImageError(f"catalog column {name} is of type {values.dtype}; need one number a row")
-        arrays.append(np.ma.filled(values.astype(np.float64), math.nan))
+        numbers = values.astype(np.float64)
+        if isinstance(column, np.ma.MaskedArray):
+            numbers[np.ma.getmaskarray(column)] = math.nan
+        arrays.append(numbers)
     return arrays

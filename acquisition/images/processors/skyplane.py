@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from acquisition.errors import ImageError
 from acquisition.images import Image
 
+from .tangent import pixel_to_sky
+
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
     from astropy.io.fits import Header
@@ -56,15 +58,33 @@ _OF_WCS = re.compile(
 )
 
 
-def sky_of(wcs: WCS, x: float | NDArray[np.float64], y: float | NDArray[np.float64]) -> SkyCoord:
-    """The place on the sky of a 0-based pixel, or of several.
+def sky_of(wcs: WCS, x: float, y: float) -> SkyCoord:
+    """The place on the sky of a 0-based pixel.
 
     Raises
     ------
     ImageError
         If the pixel is not on the sky.
     """
-    return _or_image_error(lambda: wcs.pixel_to_world(x, y), f"pixel ({np.round(x, 1)}, {np.round(y, 1)})")
+    return _or_image_error(lambda: wcs.pixel_to_world(x, y), f"pixel ({x:.1f}, {y:.1f})")
+
+
+def icrs_of(
+    image: Image, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """ICRS coordinates, degrees, of 0-based pixels.
+
+    Raises
+    ------
+    ImageError
+        If the image has no WCS, or one whose sky has no stars.
+    """
+    wcs = image.facts.wcs
+    if wcs is not None and not wcs.is_distorted:
+        return pixel_to_sky(wcs, x, y)
+    celestial = wcs_of(image)
+    sky = _or_image_error(lambda: celestial.pixel_to_world(x, y).transform_to("icrs"), f"pixels {x}, {y}")
+    return sky.ra.deg, sky.dec.deg
 
 
 def pixel_of(wcs: WCS, sky: SkyCoord) -> tuple[float, float]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from acquisition.images import Image, ImageProcessor
 from acquisition.images.meta import ExpTime, GuideStars
 from acquisition.images.processors.demands import columns
@@ -82,7 +84,7 @@ class StarExpTimeEstimator(ImageProcessor):
         share = (self._saturated * saturation - self._bias) / well if well > 0 else 0.0
         next_s = exposure_s
         if share > 0.001:
-            stars = tuple(self._light(image, star, saturation, share) for star in self._stars(image))
+            stars = tuple(self._light(image, star, saturation, share) for star in self._stars(image, saturation))
             law = StarLaw(full_well=share, limits=self._limits)
             measured = Measurement(0.0, exposure_s, well, stars=stars)
             if stars:
@@ -100,18 +102,25 @@ class StarExpTimeEstimator(ImageProcessor):
         halved = 2.0 * share * (saturation - self._bias)
         return StarLight(halved if estimated is None else max(estimated - self._bias, halved), clipped=True)
 
-    def _stars(self, image: Image) -> list[tuple[float, float, float]]:
-        """x, y (0-based) and peak, ADU, of the stars that count."""
+    def _stars(self, image: Image, saturation: float) -> list[tuple[float, float, float]]:
+        """x, y (0-based) and peak, ADU, of the stars that may count: the clipped ones, and the brightest other."""
         stars = image.get_meta_safe(GuideStars)
         if stars is not None:
-            found = [(star.x, star.y, star.peak) for star in stars.used]
+            x, y, peak = np.array([(star.x, star.y, star.peak) for star in stars.used]).reshape(-1, 3).T
         elif image.safe_catalog is not None and {"x", "y", "peak"} <= set(image.catalog.colnames):
             x, y, peak = columns(image.catalog, "x", "y", "peak")
-            found = list(zip((x - 1).tolist(), (y - 1).tolist(), peak.tolist(), strict=True))  # catalogs are 1-based
+            x, y = x - 1, y - 1  # catalogs are 1-based
         else:
-            found = []
+            return []
+        usable = np.isfinite(peak)
         if image.safe_data is not None and self._edge > 0:
             height, width = image.data.shape[-2:]
-            ex, ey = self._edge * width, self._edge * height
-            found = [(x, y, p) for x, y, p in found if ex <= x <= width - 1 - ex and ey <= y <= height - 1 - ey]
-        return [star for star in found if math.isfinite(star[2])]
+            for place, length in ((x, width), (y, height)):
+                margin = self._edge * length
+                usable &= (place >= margin) & (place <= length - 1 - margin)
+        is_clipped = peak >= _CLIPPED * saturation
+        counting = np.flatnonzero(usable & is_clipped).tolist()
+        others = np.flatnonzero(usable & ~is_clipped)
+        if others.size:
+            counting.append(int(others[peak[others].argmax()]))
+        return [(float(x[k]), float(y[k]), float(peak[k])) for k in counting]

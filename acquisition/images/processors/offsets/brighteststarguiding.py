@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import math
+import warnings
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from acquisition.errors import ImageError
 from acquisition.images import Image, ImageProcessor
 from acquisition.images.meta import AltAzOffsets, PixelOffsets
-from acquisition.images.processors.skyplane import sky_of, wcs_of
+from acquisition.images.processors.skyplane import icrs_of
 
 from .brightest import stars_of
 
@@ -93,23 +95,33 @@ def _alt_az(image: Image, reference: tuple[float, float], now: tuple[float, floa
     lat, lon, time = facts.site_lat_deg, facts.site_lon_deg, facts.mid_utc or facts.start_utc
     if lat is None or lon is None or time is None or abs(lat) > 90:
         raise ImageError(f"latitude is {lat}, longitude {lon}, time {time}; all are needed")
-    wcs = wcs_of(image)
-    from astropy import units
-    from astropy.coordinates import AltAz, EarthLocation
-    from astropy.time import Time
-    from astropy.utils import iers
-
-    # a prediction of the Earth's rotation is good to arcseconds in pointing, and far better in a difference
-    with iers.conf.set_temp("auto_download", False), iers.conf.set_temp("iers_degraded_accuracy", "ignore"):
-        where = EarthLocation.from_geodetic(lon * units.deg, lat * units.deg, (facts.site_elev_m or 0.0) * units.m)
-        frame = AltAz(obstime=Time(time.replace(tzinfo=None), scale="utc"), location=where)
-        try:
-            start = sky_of(wcs, *reference).transform_to(frame)
-            daz, dalt = start.spherical_offsets_to(sky_of(wcs, *now).transform_to(frame))
-        except ImageError:
-            raise
-        except Exception as error:  # frames that have no altitude, such as galactic ones at no time
-            raise ImageError(f"sky positions have no altitude: {error}") from error
-    if not (math.isfinite(dalt.deg) and math.isfinite(daz.deg)):
+    ra, dec = np.radians(icrs_of(image, *np.transpose([reference, now])))
+    az, alt = _observed(ra, dec, time.astimezone(UTC), lat, lon, facts.site_elev_m or 0.0)
+    # the second place in spherical coordinates about the first
+    across = math.cos(alt[1]) * math.sin(az[1] - az[0])
+    up = math.cos(alt[0]) * math.sin(alt[1]) - math.sin(alt[0]) * math.cos(alt[1]) * math.cos(az[1] - az[0])
+    along = math.sin(alt[0]) * math.sin(alt[1]) + math.cos(alt[0]) * math.cos(alt[1]) * math.cos(az[1] - az[0])
+    dalt, daz = math.atan2(up, math.hypot(across, along)), math.atan2(across, along)
+    if not (math.isfinite(dalt) and math.isfinite(daz)):
         raise ImageError("the star is not on the sky by the image's WCS")
-    return AltAzOffsets(float(dalt.deg), float(daz.deg))
+    return AltAzOffsets(math.degrees(dalt), math.degrees(daz))
+
+
+def _observed(
+    ra: NDArray[np.float64], dec: NDArray[np.float64], utc: datetime, lat_deg: float, lon_deg: float, elev_m: float
+) -> tuple[list[float], list[float]]:
+    """Azimuths (east of north) and altitudes without refraction, radians, of ICRS coordinates.
+
+    UT1 is taken for UTC, which turns the sky by up to 15 arcsec and changes nothing in a difference.
+    """
+    import erfa
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", erfa.ErfaWarning)  # of times far ahead, whose leap seconds nobody knows
+        day, fraction = erfa.dtf2d("UTC", utc.year, utc.month, utc.day, utc.hour, utc.minute,
+                                   utc.second + utc.microsecond / 1e6)  # fmt: skip
+        azimuth, zenith_distance, *_ = erfa.atco13(
+            ra, dec, 0.0, 0.0, 0.0, 0.0, day, fraction, 0.0, math.radians(lon_deg), math.radians(lat_deg), elev_m,
+            0.0, 0.0, 0.0, 0.0, 0.0, 0.5,
+        )  # fmt: skip
+    return np.asarray(azimuth).tolist(), (math.pi / 2 - np.asarray(zenith_distance)).tolist()

@@ -28,10 +28,13 @@ from acquisition.guiding.algorithms import (
     BacklashAware,
     Hysteresis,
     Law,
+    Lost,
     Lowpass2,
+    Measured,
     Predictive,
     PredictivePec,
     ResistSwitch,
+    Worked,
 )
 
 TRAINING = 1000  # seeds of the tuning nights begin here
@@ -179,7 +182,8 @@ class Timed:
     def step(self, state: Any, given: Any) -> Any:
         began = time.thread_time()
         result = self._law.step(state, given)
-        self.cost_ms.append((time.thread_time() - began) * 1e3)
+        if isinstance(given, Measured | Lost | Worked):  # what is sent is noted in no time, and would halve the median
+            self.cost_ms.append((time.thread_time() - began) * 1e3)
         return result
 
 

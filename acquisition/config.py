@@ -18,7 +18,7 @@ from acquisition.exposure.table import ExposureTable
 from acquisition.guiding.algorithms import LAWS, Law
 from acquisition.guiding.apply import AxisLimits, Mode
 from acquisition.guiding.calibration import CalibrationRule
-from acquisition.guiding.dither import DitherRule
+from acquisition.guiding.dither import DitherRule, Pattern
 from acquisition.guiding.settings import GuiderSettings
 from acquisition.guiding.settle import SettleRule
 
@@ -75,6 +75,8 @@ class AxisTable(_Table):
         default_factory=dict, description="Of the law; PHD2's have PHD2's defaults."
     )
     max_pulse_s: Positive = Field(2.5, le=10, description="Longest pulse, s.")
+    min_pulse_s: Annotated[float, Field(ge=0, le=10)] = Field(0.0, description="Shorter ones are not sent, s.")
+    max_net_pulse_s: Positive = Field(600.0, description="Pulses one way, less those the other, add up to no more, s.")
     mode: Mode = Field("auto", description="auto, off, or the one direction that is allowed.")
 
     def build_law(self, key: str) -> Law[Any]:
@@ -89,8 +91,12 @@ class AxisTable(_Table):
         except ValueError as error:
             raise ConfigError(f"{key}.parameters: {error}") from None
 
-    def limits(self) -> AxisLimits:
-        return AxisLimits(self.max_pulse_s, self.mode)
+    def limits(self, key: str) -> AxisLimits:
+        """What may be sent; `ConfigError` naming `key` when the numbers contradict each other."""
+        try:
+            return AxisLimits(self.max_pulse_s, self.mode, self.min_pulse_s, self.max_net_pulse_s)
+        except ValueError as error:
+            raise ConfigError(f"{key}: {error}") from None
 
 
 class GuidingTable(_Table):
@@ -100,6 +106,7 @@ class GuidingTable(_Table):
     dec: AxisTable = Field(default_factory=lambda: AxisTable(law="backlash-aware"))
     max_stars: Annotated[int, Field(ge=1, le=100)] = Field(12, description="Guide stars to use.")
     after_pulse_s: Annotated[float, Field(ge=0, le=60)] = Field(0.0, description="Wait after a pulse, s.")
+    lost_limit_s: Positive | None = Field(None, description="End after so long without a star; not given: never.")
 
 
 class CalibrationTable(_Table):
@@ -113,11 +120,13 @@ class CalibrationTable(_Table):
 
 
 class DitherTable(_Table):
-    """Random steps of the lock."""
+    """Steps of the lock."""
 
     every_s: Positive | None = Field(None, description="Not given: no dithers.")
     amount_px: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 3.0
     ra_only: bool = False
+    pattern: Pattern = Field("random", description="random, or spiral: a square one, amount_px from place to place.")
+    recentre: bool = Field(True, description="Send a pulse for the dither at once.")
 
 
 class SettleTable(_Table):
@@ -126,6 +135,7 @@ class SettleTable(_Table):
     pixels: Positive = 1.5
     time_s: Positive = 6.0
     timeout_s: Positive = 60.0
+    exposure_s: Positive | None = Field(None, description="Exposures meanwhile, where they are shorter than usual.")
 
 
 class Config(_Table):
@@ -145,19 +155,20 @@ class Config(_Table):
         return GuiderSettings(
             ra_law=self.guiding.ra.build_law("guiding.ra"),
             dec_law=self.guiding.dec.build_law("guiding.dec"),
-            ra_limits=self.guiding.ra.limits(),
-            dec_limits=self.guiding.dec.limits(),
+            ra_limits=self.guiding.ra.limits("guiding.ra"),
+            dec_limits=self.guiding.dec.limits("guiding.dec"),
             calibration=CalibrationRule(
                 pulse_s=self.calibration.pulse_s,
                 rounds=self.calibration.rounds,
                 time_limit_s=self.calibration.time_limit_s,
             ),
             calibration_attempts=self.calibration.attempts,
-            dither=DitherRule(self.dither.every_s, self.dither.amount_px, self.dither.ra_only),
-            settle=SettleRule(self.settle.pixels, self.settle.time_s, self.settle.timeout_s),
+            dither=DitherRule(**self.dither.model_dump()),
+            settle=SettleRule(**self.settle.model_dump()),
             corrections=corrections,
             focal_length_mm=self.telescope.focal_length_mm,
             after_pulse_s=self.guiding.after_pulse_s,
+            lost_limit_s=self.guiding.lost_limit_s,
             pulses_know_pier=self.mount.pulses_know_pier,
             exposure=self.exposure.rule() if self.exposure.auto else None,
         )

@@ -93,10 +93,6 @@ class Axis:
             self._last_px = px
             self._step(Sent(px * self._unit_per_px))
 
-    def also_sent(self, px: float) -> None:
-        """What was sent beside the last correction."""
-        self.sent(self._last_px + px)
-
     def _step(self, given: Input) -> float:
         return float(self._law.step(given)) / self._unit_per_px  # plain: NumPy's scalars do not go into JSON
 

@@ -23,6 +23,7 @@ def report(statistics: GuidingStatistics, response: MountResponse | None) -> dic
         "lost_frames": statistics.lost_frames,
         "pulses": statistics.pulses,
         "limited_pulses": statistics.limited_pulses,
+        "alarms": [{"kind": alarm.kind.value, "text": alarm.text} for alarm in statistics.alarms],
         "scale_arcsec_per_px": _rounded(statistics.scale_arcsec),
         **_rms("rms", "px", statistics.rms_px),
         **_rms("rms", "arcsec", statistics.rms_arcsec),

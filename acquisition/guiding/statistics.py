@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from acquisition.geometry import MountResponse
 from acquisition.guiding.axis_summary import AxisSummary, axis_summary
-from acquisition.guiding.events import AxisStep, DitherBegan, Dropped, Event, GuidingBegan, Step
+from acquisition.guiding.events import Alarm, AxisStep, DitherBegan, Dropped, Event, GuidingBegan, Step
 from acquisition.guiding.star_table import StarFigures, StarTable
 from acquisition.mount import Direction
 
@@ -102,6 +102,7 @@ class GuidingStatistics:
         self.lost_frames = 0
         self.pulses = 0
         self.limited_pulses = 0
+        self.alarms: list[Alarm] = []
         self.scale_arcsec: float | None = None
         self.last: Step | None = None
         self._px = _Axis(), _Axis()
@@ -131,6 +132,8 @@ class GuidingStatistics:
                     track.undone += pulse_s * rate
             case Step():
                 self._step(event)
+            case Alarm():
+                self.alarms.append(event)
             case _:
                 pass
 

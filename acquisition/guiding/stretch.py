@@ -128,20 +128,19 @@ class Stretch:
                 if _now() >= learn_s:
                     learn_s = _now() + _LEARN_EVERY_S
                     self._learn()
-                if self._orders.dither is None and _now() >= next_dither_s:
-                    self._orders.dither = settings.dither.amount_px, settings.dither.ra_only
-                if self._orders.dither and self._settling is None and self._announcer.state is State.GUIDING:
-                    await self._dither(*self._orders.dither)
-                    self._orders.dither = None
+                if _now() >= next_dither_s:
                     next_dither_s = _now() + every_s
+                    self._orders.dither = settings.dither.amount_px, settings.dither.ra_only
                 found = await self._frames.measure(self._next_exposure_s())
                 if _now() >= look_s or _suspicious(found, lock, distance):
                     look_s = _now() + _LOOK_EVERY_S
                     if await self._repointed():
                         break
                 self._frame += 1
+                settling = self._settling
                 distance = await (self._lost(found) if isinstance(found, str) else self._step(found))
-                self._settle(distance)
+                if settling is not None:
+                    self._settle(settling, distance)
         finally:
             self._learn()
             if self._executor is not None:
@@ -171,36 +170,45 @@ class Stretch:
 
     async def _step(self, found: Measurement) -> float:
         """Correct one measured frame; returns the distance from the lock, px."""
-        ra, dec, lock = self._ra, self._dec, self._lock
+        lock = self._lock
         dx, dy = lock.displacement(found)
         ra_px, dec_px = self._response.to_axes(dx, dy)
+        settling, true = self._settling is not None, lock.true_displacement(found.truth, self._scale)
         self._seen_s, self._bridged = found.t_s, None
         self._vigilance.measured(found.t_s, (ra_px + lock.ra_px, dec_px + lock.dec_px), (ra_px, dec_px))
+        wanted, pulses, dither = (0.0, 0.0), (NO_PULSE, NO_PULSE), None
         if self._orders.pause:
             self._announcer.change(State.PAUSED, "paused")
-            pulses, wanted = (NO_PULSE, NO_PULSE), (0.0, 0.0)
         else:
-            if self._announcer.state is State.PAUSED:
-                ra.resumed()
-                dec.resumed()
-                self._vigilance.resumed()
-            self._announcer.change(State.GUIDING, "stars measured")
-            ra_err, dec_err = _axis_errors(found, self._response)
-            snr = max((star.snr for star in found.stars if star.used), default=None)
-            wanted = (
-                ra.measured(found.t_s, ra_px - self._wobble_px, ra_err, snr, found.exposure_s, _now()),
-                dec.measured(found.t_s, dec_px, dec_err, snr, found.exposure_s, _now()),
-            )
-            pulses = await self._correct(wanted)
-            await self._wobble()
+            wanted = self._ask(found, ra_px - self._wobble_px, dec_px)
+            dither = self._begin_dither()
+            pulses = await self._correct(wanted, dither)
         self._announcer.tell(
             Step(
                 found.t_s, found.utc, self._frame, found.exposure_s, dx, dy, found.dx_err, found.dy_err,
                 _axis_step(ra_px, wanted[0], pulses[0]), _axis_step(dec_px, wanted[1], pulses[1]),
-                found.stars, self._settling is not None, self._scale, lock.true_displacement(found.truth, self._scale),
+                found.stars, settling, self._scale, true,
             )
         )  # fmt: skip
+        if dither is not None:
+            self._announcer.tell(dither)
+            self._announcer.tell(Settling(_now(), None))
         return math.hypot(dx, dy)
+
+    def _ask(self, found: Measurement, ra_px: float, dec_px: float) -> tuple[float, float]:
+        """What the laws want."""
+        ra, dec = self._ra, self._dec
+        if self._announcer.state is State.PAUSED:
+            ra.resumed()
+            dec.resumed()
+            self._vigilance.resumed()
+        self._announcer.change(State.GUIDING, "stars measured")
+        ra_err, dec_err = _axis_errors(found, self._response)
+        snr = max((star.snr for star in found.stars if star.used), default=None)
+        return (
+            ra.measured(found.t_s, ra_px, ra_err, snr, found.exposure_s, _now()),
+            dec.measured(found.t_s, dec_px, dec_err, snr, found.exposure_s, _now()),
+        )
 
     async def _lost(self, reason: str) -> None:
         """A frame without a measurement: the laws may go on by what they expect."""
@@ -222,12 +230,24 @@ class Stretch:
         signed_s = (math.copysign(pulse.duration_s, pulse.sent_px) for pulse in (ra, dec))
         self._announcer.tell(Dropped(now, self._frame, reason, *signed_s))
 
-    async def _correct(self, wanted: tuple[float, float]) -> tuple[Pulse, Pulse]:
-        """Send what the laws want, as far as limits and the mount allow, and tell the laws what that was."""
-        pulses = await self._send(wanted)
-        self._ra.sent(pulses[0].sent_px)
-        self._dec.sent(pulses[1].sent_px)
-        return pulses
+    async def _correct(self, wanted: tuple[float, float], dither: DitherBegan | None = None) -> tuple[Pulse, Pulse]:
+        """Send what the laws want, as far as limits and the mount allow, and tell the laws what that was.
+
+        With it goes what brings the star to where a dither has put the lock, and RA to where the watch over the
+        calibration's angle wants it, of which the law need not know.
+        """
+        wobble_px = self._vigilance.wobble_px if self._settling is None else 0.0
+        aside_px = self._wobble_px - wobble_px
+        ra_px, dec_px = 0.0, 0.0
+        if dither is not None and self._settings.dither.recentre:
+            ra_px, dec_px = -dither.ra_px, -dither.dec_px
+        ra, dec = await self._send((wanted[0] + ra_px + aside_px, wanted[1] + dec_px))
+        if ra.direction is None:
+            aside_px = 0.0
+        self._wobble_px -= aside_px
+        self._ra.sent(ra.sent_px - aside_px)
+        self._dec.sent(dec.sent_px)
+        return ra, dec
 
     async def _send(self, wanted: tuple[float, float]) -> tuple[Pulse, Pulse]:
         if not self._settings.corrections:
@@ -240,15 +260,6 @@ class Stretch:
         if self._mount.down or any(pulse.direction for pulse in pulses):
             await self._frames.moved(self._settings.after_pulse_s)
         return pulses
-
-    async def _wobble(self) -> None:
-        """Put RA where the watch over the calibration's angle wants it; the law need not know."""
-        wanted = self._vigilance.wobble_px if self._settling is None and self._settings.corrections else 0.0
-        if wanted != self._wobble_px:
-            ra, _ = await self._send((self._wobble_px - wanted, 0.0))
-            self._wobble_px -= ra.sent_px
-            if ra.direction is None:
-                self._wobble_px = 0.0  # the law brings it back
 
     def _next_exposure_s(self) -> float | None:
         settling_s = self._settings.settle.exposure_s if self._settling is not None else None
@@ -268,25 +279,22 @@ class Stretch:
             now = await self._mount.state()
         return True
 
-    async def _dither(self, amount_px: float, ra_only: bool) -> None:
-        """Move the lock, and unless the rule says otherwise the telescope, too."""
+    def _begin_dither(self) -> DitherBegan | None:
+        """Move the lock, if somebody wants it and nothing stands against it."""
+        if self._orders.dither is None or self._settling is not None:
+            return None
+        amount_px, ra_only = self._orders.dither
+        self._orders.dither = None
         lock = self._lock
         ra_px, dec_px = self._dithers.next(amount_px, ra_only or self._settings.dec_limits.mode == "off")
         lock.move(ra_px, dec_px, self._response)
         self._ra.dithered(ra_px)
         self._dec.dithered(dec_px)
-        self._announcer.tell(DitherBegan(_now(), ra_px, dec_px, lock.x + lock.dx, lock.y + lock.dy))
-        self._announcer.tell(Settling(_now(), None))
         self._settling = SettleState(_now())
-        if self._settings.dither.recentre:
-            pulses = await self._send((-ra_px, -dec_px))
-            self._ra.also_sent(pulses[0].sent_px)
-            self._dec.also_sent(pulses[1].sent_px)
+        return DitherBegan(_now(), ra_px, dec_px, lock.x + lock.dx, lock.y + lock.dy)
 
-    def _settle(self, distance: float | None) -> None:
-        if self._settling is None:
-            return
-        self._settling, outcome = settle_step(self._settings.settle, self._settling, _now(), distance)
+    def _settle(self, settling: SettleState, distance: float | None) -> None:
+        self._settling, outcome = settle_step(self._settings.settle, settling, _now(), distance)
         if outcome is Outcome.SETTLING:
             return
         self._settling = None

@@ -165,6 +165,6 @@ def test_what_no_response_explains_is_named(plant, message):
 
 
 @given(st.integers(0, 10**6), st.floats(-0.5, 0.5), st.floats(-0.5, 0.5), st.floats(0.0, 3.0))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_drift_and_backlash_are_no_reason_to_object(seed, x_px_per_s, y_px_per_s, backlash_s):
     run(Plant(seed=seed, drift=(x_px_per_s, y_px_per_s), backlash_s=backlash_s))

@@ -19,6 +19,8 @@ LEAST_AREA_PX = 4
 """Fewer clipped pixels together are hot pixels and cosmic hits."""
 _MOST = 40
 """Largest pieces that are looked at."""
+_FAINTEST = 0.004
+"""Of the saturation: fainter wings are not looked at."""
 _LONGEST_PX = 60
 """Wider and thin: a trail (what is thin and high is charge that spilled along a column)."""
 _MOST_OVER = 150.0
@@ -26,7 +28,7 @@ _MOST_OVER = 150.0
 
 _BETAS = (2.5, 3.0, 3.5, 4.8)
 """Of the Moffat profiles that stars may have, beside a Gaussian, and one with a tenth of its light in a halo."""
-_TOLERANCE = 0.01
+_TOLERANCE = 0.003
 """Mean square of the logarithm by which a profile may fail, beyond the best one's."""
 
 
@@ -103,9 +105,10 @@ def peak_from_wings(
 ) -> float | None:
     """The peak of a clipped star, ADU as stored; None where there are no wings, and so no star.
 
-    The light at some distances from what is clipped is compared with profiles of many shapes and widths. Of those that
-    fit about as well as the best, the brightest counts: too short an exposure is mended by the next frame, too long a
-    one is clipped again. At most `_MOST_OVER` times the saturation.
+    The light at some distances from what is clipped is compared with profiles of many shapes and widths. Wings alone do
+    not tell a wide star from a narrow one's halo: the answer is half-way (by ratio) from the best fit to the brightest
+    that fits about as well, because too short an exposure is mended by the next frame, and too long a one is clipped
+    again. At most `_MOST_OVER` times the saturation.
 
     Parameters
     ----------
@@ -124,8 +127,9 @@ def peak_from_wings(
     weight /= weight.sum()
     height = (log_light - shape) @ weight
     misfit = ((log_light - shape - height[:, None]) ** 2) @ weight
-    over = float(height[misfit <= 1.5 * misfit.min() + _TOLERANCE].max()) - math.log(well)
-    return float(sky_adu + well * math.exp(min(max(over, 0.0), math.log(_MOST_OVER))))
+    over = np.clip(height - math.log(well), 0.0, math.log(_MOST_OVER))
+    best, brightest = over[np.argmin(misfit)], over[misfit <= 1.5 * misfit.min() + _TOLERANCE].max()
+    return float(sky_adu + well * math.exp((best + brightest) / 2))
 
 
 def _shapes(radius: Array) -> Array:
@@ -168,16 +172,16 @@ def _wings(
     well = saturation_adu - sky_adu
     if not own.any():
         return np.empty(0), np.empty(0)
-    half_px = float(ndimage.distance_transform_edt(np.pad(own, 1)).max()) - 0.5
+    half_px = float(ndimage.distance_transform_edt(np.pad(own, 1)).max())
     outside = ndimage.distance_transform_edt(~own)
-    radii, light = [max(half_px, 0.5)], [well]
+    radii, light = [half_px], [well]
     for step in range(1, reach):
         near = (outside > step - 0.5) & (outside <= step + 0.5) & ~over & np.isfinite(part)
         if not near.any():
             break
         value = float(np.median(part[near])) - sky_adu
-        radii.append(half_px + float(outside[near].mean()))
-        light.append(max(value, 0.004 * well))
-        if value < 0.004 * well:
+        if value < _FAINTEST * well and step > 2:
             break
+        radii.append(half_px - 0.5 + float(outside[near].mean()))
+        light.append(max(value, _FAINTEST * well))
     return np.array(radii), np.array(light)

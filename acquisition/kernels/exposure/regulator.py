@@ -35,6 +35,8 @@ _CALM = 0.25
 """A logarithm of the level so near to 0 is on target."""
 _CALM_STEP = 4.0
 """Largest step once an exposure was on target: a star that fades within a frame or two may be gone in the next."""
+_CALM_CUT = 40.0
+"""Nor is a clipped frame cut below the last exposure on target over this."""
 _NOISES = 1.0
 """The dead band is at least this many standard errors of the trend."""
 
@@ -120,7 +122,8 @@ def regulate(
     if clipped:
         caution = max(level / _SURE_FACTOR, 1.0) ** _CAUTION
         state = _clipped(state, measured)
-        aim_s, sigma = wanted_s / caution, 0.0
+        deepest_s = 0.0 if math.isnan(state.calm_s) else state.calm_s / _CALM_CUT
+        aim_s, sigma = max(wanted_s / caution, deepest_s), 0.0
     else:
         if abs(math.log(level)) < _CALM:
             state = replace(state, calm_s=measured.exposure_s)

@@ -217,11 +217,14 @@ class Image:
 
     @property
     def pixel_scale(self) -> float | None:
-        """Arcseconds per pixel along rows, from the CD matrix or else CDELT1; None if the header has neither."""
+        """Arcseconds per pixel along rows, from the CD matrix, the PC matrix or CDELT1; None if the header has none."""
         header = self._read_header()
         if "CD1_1" in header or "CD2_1" in header:
             return math.hypot(float(header.get("CD1_1", 0.0)), float(header.get("CD2_1", 0.0))) * 3600.0
-        return abs(float(header["CDELT1"])) * 3600.0 if "CDELT1" in header else None
+        if "CDELT1" not in header:
+            return None
+        x, y = float(header["CDELT1"]), float(header.get("CDELT2", header["CDELT1"]))
+        return math.hypot(x * float(header.get("PC1_1", 1.0)), y * float(header.get("PC2_1", 0.0))) * 3600.0
 
     @property
     def is_color(self) -> bool:

@@ -401,6 +401,8 @@ def test_pixel_scale() -> None:
     for angle in np.radians([0, 30, 90, 200]):
         image = with_header(CD1_1=np.cos(angle) / 3600, CD2_1=np.sin(angle) / 3600)
         assert image.pixel_scale == pytest.approx(1)
+        pc = {"PC1_1": np.cos(angle), "PC2_1": np.sin(angle), "PC1_2": -np.sin(angle), "PC2_2": np.cos(angle)}
+        assert with_header(CDELT1=-1 / 3600, CDELT2=1 / 3600, **pc).pixel_scale == pytest.approx(1)
     wcs = TangentWcs(1, 2, 3, 4, (0.0, 2 / 3600, -2 / 3600, 0.0))
     assert Image.from_camera(pixels(2, 2), FrameFacts(wcs=wcs)).pixel_scale == pytest.approx(2)
 

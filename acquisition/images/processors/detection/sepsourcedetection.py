@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acquisition.errors import ImageError
 from acquisition.images import Image, ImageProcessor
+from acquisition.images.processors.demands import masked, mono
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -66,18 +68,27 @@ class SepSourceDetection(ImageProcessor):
         }
 
     async def __call__(self, image: Image) -> Image:
-        """Detect the sources of an image."""
-        data = image.safe_data
-        if data is None:
+        """Detect the sources of an image.
+
+        Raises
+        ------
+        ImageError
+            If the pixels are no picture, the mask does not fit, or sep gives up (more sources than it can hold).
+        """
+        if image.safe_data is None:
             return image
-        if data.ndim == 3:
-            data = image.to_grayscale().data
-        pixels = np.array(data, np.float32, order="C")  # native, and ours to change
-        mask = ~np.isfinite(pixels)
-        if image.safe_mask is not None:
-            mask |= image.mask != 0
-        pixels[mask] = 0.0
-        return image.derive(catalog=_catalog(pixels, mask, self._threshold, self._options, image.facts.egain_e_per_adu))
+        with np.errstate(over="ignore"):
+            pixels = np.array(mono(image), np.float32, order="C")  # native, and ours to change
+        bad = ~(np.abs(pixels) < 1e30)
+        mask = masked(image)
+        if mask is not None:
+            bad |= mask
+        pixels[bad] = 0.0
+        try:
+            catalog = _catalog(pixels, bad, self._threshold, self._options, image.facts.egain_e_per_adu)
+        except Exception as error:  # sep raises nothing more special
+            raise ImageError(f"sources are not detected: {error}") from error
+        return image.derive(catalog=catalog)
 
 
 def _catalog(

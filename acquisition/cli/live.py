@@ -28,6 +28,7 @@ from acquisition.guiding.events import (
     Dropped,
     Event,
     GuidingBegan,
+    LawChanged,
     Notice,
     Settling,
     State,
@@ -236,6 +237,8 @@ def describe(event: Event) -> str | None:
             return f"dither by {ra_px:+.1f}, {dec_px:+.1f} px"
         case Settling(done=done, reason=reason):
             return None if done is None else "settled" if done else f"not settled: {reason}"
+        case LawChanged(axis=axis, law=law):
+            return f"{axis} is guided by {law.name} from now on"
         case Alarm(text=text):
             return f"ALARM: {text}"
         case Notice(text=text):

@@ -1,5 +1,7 @@
 """``starlatch log``: figures, plot and advice from a log that the guider wrote."""
 
+import re
+
 import pytest
 
 from acquisition.cli.main import main
@@ -27,7 +29,7 @@ def test_show_prints_a_line_a_section_and_draws(capsys, log, tmp_path):
     plot = tmp_path / "night.png"
     code, out, err = starlatch(capsys, "log", "show", log, "--plot", plot)
     assert code == 0, err
-    assert "calibration, 13 steps, complete" in out
+    assert re.search(r"calibration, \d+ steps, complete", out)
     line = next(line for line in out.splitlines() if line.strip().startswith("1  20"))
     minutes, frames, lost = line.split()[3:6]
     assert 4.8 < float(minutes) < 5.1

@@ -20,16 +20,21 @@ from acquisition.exposure.table import ExposureTable
 
 HOURS = 10
 AMOUNTS = {"cloud": (1, 8), "late": (1, 4), "gust": (2, 10)}
+RIG = """
+camera_preset = "asi120mm-mini"
+telescope_preset = "guide-scope-60"
+ra_deg = 186 # up all night
+dec_deg = 55
+[sky]
+real = true
+"""
 KINDS = (*AMOUNTS, "drop", "duplicate", "hang", "unplug")
 
 
 def random_night(seed: int) -> str:
     """A scenario with a fault every few minutes."""
     chance = random.Random(seed)
-    text, at_s = (
-        ['camera_preset = "asi120mm-mini"\ntelescope_preset = "guide-scope-60"\nra_deg = 186\ndec_deg = 55'],
-        300.0,
-    )
+    text, at_s = [RIG], 300.0
     while at_s < HOURS * 3600:
         kind = chance.choice(KINDS)
         fault = f'[[faults]]\nkind = "{kind}"\nat_s = {at_s:.0f}\nduration_s = {chance.uniform(10, 240):.0f}'
@@ -70,7 +75,7 @@ def test_a_night_of_random_faults_on_the_simulated_sky(tmp_path: Path) -> None:
         f"{status.frames} frames, {status.on_target} on target, {status.failures} failures, {status.reopened} reopened"
     )
     print("resident memory after each hour, MB:", [round(one / 1e6, 1) for one in memory])
-    assert status.frames > 1000
+    assert status.frames > 500
     assert status.on_target > 0.5 * status.frames, "clouds and seeing have the rest"
-    assert min(status.failures, status.reopened, status.held) > 10
+    assert min(status.failures, status.reopened) > 10
     assert memory[-1] - memory[1] < 20e6

@@ -7,7 +7,6 @@ What does not depend on where the telescope looks, the `Backdrop`, is most of th
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +18,7 @@ from .process import Floats
 from .psf import psf_parts
 from .render import (
     NO_MAP,
+    Boxes,
     Counts,
     Electronics,
     Electrons,
@@ -32,8 +32,6 @@ from .render import (
 )
 from .setup import SensorSpec
 from .world import NO_STARS, Field, Window, World
-
-_buffers = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +50,8 @@ class Backdrop:
 
     Attributes
     ----------
-    points : x, y, electrons
-        Hot pixels, cosmic rays ...; they are not in the counts yet.
+    light : [y, x] float32
+        Nothing yet but the electrons of hot pixels, cosmic rays ...
     counts : [y, x] uint16
         Of the ROI, not binned; they become the frame's.
     """
@@ -61,7 +59,7 @@ class Backdrop:
     conditions: Conditions
     ground: Ground
     electronics: Electronics
-    points: chip.Points
+    light: Electrons
     counts: Counts
 
 
@@ -87,6 +85,7 @@ def backdrop(world: World, conditions: Conditions) -> Backdrop:
         rows_adc=chip.row_offsets_adc(spec, bias_adc, conditions.noise_key),
         columns_adc=structure.columns_adc,
         adc_max=2**spec.adc_bits - 1,
+        shift=16 - spec.adc_bits if settings.bits == 16 else 0,
         noisy=spec.noise,
     )
     counts = np.empty((part.height, part.width), np.uint16)
@@ -99,11 +98,14 @@ def backdrop(world: World, conditions: Conditions) -> Backdrop:
             bias_adc,
             electronics.adc_max,
         )
-        even_ground(part.x, part.y, spec.width_px, conditions.noise_key, *table, counts)
+        even_ground(part.x, part.y, spec.width_px, conditions.noise_key, *table, electronics.shift, counts)
     else:
         uneven_ground(ground, electronics, part.x, part.y, conditions.noise_key, counts)
+    light = np.zeros(counts.shape, np.float32)
     points = chip.points(spec, world.hot, structure, exposure_s, warmth, conditions.noise_key)
-    return Backdrop(conditions, ground, electronics, points, counts)
+    boxes = _add_points(light, ground, part, *points)
+    digitise(light, boxes, ground, electronics, part.x, part.y, conditions.noise_key, counts)
+    return Backdrop(conditions, ground, electronics, light, counts)
 
 
 def render(
@@ -120,24 +122,18 @@ def render(
     """
     conditions = Conditions(settings, field.sky_e_per_s_px, temp_c, noise_key)
     behind = ready if ready is not None and ready.conditions == conditions else backdrop(world, conditions)
-    spec, structure, counts = world.setup.sensor, world.structure, behind.counts
+    spec, light, counts = world.setup.sensor, behind.light, behind.counts
     part = window(spec, settings)
-    light = _dark(counts.shape)
     parts = psf_parts(world.setup.optics, field.sigma_px, world.scale_arcsec_per_px)
     flux_e = field.flux_e_per_s * settings.exposure_s
-    add_stars(light, part.x, part.y, field.x, field.y, flux_e, field.path, field.sigma_px, parts)
-    for trail in field.trails:
-        _add_trail(light, part.x, part.y, trail, field.sigma_px)
-    if structure.flat is not None:
-        light *= structure.flat[part.y : part.y + part.height, part.x : part.x + part.width]
-    _add_points(light, part.x, part.y, *behind.points)
+    boxes = [add_stars(light, part.x, part.y, field.x, field.y, flux_e, field.path, field.sigma_px, parts)]
+    boxes += [_add_trail(light, part.x, part.y, trail, field.sigma_px) for trail in field.trails]
     if spec.blooming:
         spill(light, behind.ground, part.x, part.y, spec.full_well_e)
-    digitise(light, behind.ground, behind.electronics, part.x, part.y, noise_key, counts)
+        boxes = [np.array([[0, part.width - 1, 0, part.height - 1]])]
+    digitise(light, np.concatenate(boxes), behind.ground, behind.electronics, part.x, part.y, noise_key, counts)
     if settings.bits == 8:
         return chip.bin_pixels((counts >> (spec.adc_bits - 8)).astype(np.uint8), settings.binning, spec.bins_sum)
-    if spec.adc_bits < 16:
-        counts <<= 16 - spec.adc_bits
     return chip.bin_pixels(counts, settings.binning, spec.bins_sum)
 
 
@@ -158,24 +154,18 @@ def window(spec: SensorSpec, settings: CameraSettings) -> Window:
     return Window(roi.x * binning, roi.y * binning, roi.width * binning, roi.height * binning)
 
 
-def _dark(shape: tuple[int, ...]) -> Electrons:
-    """An empty frame in memory that this thread uses again and again: fresh pages cost more than the stars."""
-    size = shape[0] * shape[1]
-    if getattr(_buffers, "light", NO_MAP).size < size:
-        _buffers.light = np.empty(size, np.float32)
-    light: Electrons = _buffers.light[:size].reshape(shape)
-    light.fill(0)
-    return light
+def _add_points(light: Electrons, ground: Ground, part: Window, x: chip.Places, y: chip.Places, e: Floats) -> Boxes:
+    """Add electrons to single pixels; several may fall onto one. They are no light, and no flat dims them."""
+    inside = (x >= part.x) & (x < part.x + part.width) & (y >= part.y) & (y < part.y + part.height)
+    x, y, e = x[inside], y[inside], e[inside]
+    if len(ground.flat):
+        e = e / ground.flat[y, x]
+    column, row = x - part.x, y - part.y
+    np.add.at(light, (row, column), e.astype(np.float32))
+    return np.column_stack([column, column, row, row])
 
 
-def _add_points(light: Electrons, x0: int, y0: int, x: chip.Places, y: chip.Places, e: Floats) -> None:
-    """Add electrons to single pixels; several may fall onto one."""
-    column, row = x - x0, y - y0
-    inside = (column >= 0) & (column < light.shape[1]) & (row >= 0) & (row < light.shape[0])
-    np.add.at(light, (row[inside], column[inside]), e[inside].astype(np.float32))
-
-
-def _add_trail(light: Electrons, x0: int, y0: int, trail: Floats, sigma_px: float) -> None:
+def _add_trail(light: Electrons, x0: int, y0: int, trail: Floats, sigma_px: float) -> Boxes:
     """A satellite's trail from (x, y) to (x, y) with so many electrons."""
     begin, end, e = trail[:2], trail[2:4], trail[4]
     n = max(2, int(np.hypot(*(end - begin)) / sigma_px) + 1)
@@ -184,4 +174,4 @@ def _add_trail(light: Electrons, x0: int, y0: int, trail: Floats, sigma_px: floa
     path[:, :2] = (end - begin) * steps[:, None]
     path[:, 2] = 1 / n
     star = np.array([[1.0, 1.0, 0.0, 0.0]])
-    add_stars(light, x0, y0, begin[:1].copy(), begin[1:].copy(), np.array([e]), path, sigma_px, star)
+    return add_stars(light, x0, y0, begin[:1].copy(), begin[1:].copy(), np.array([e]), path, sigma_px, star)

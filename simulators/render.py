@@ -21,6 +21,7 @@ from .process import Floats
 Electrons = NDArray[np.float32]
 Counts = NDArray[np.uint16]
 Bits = NDArray[np.uint32]
+Boxes = NDArray[np.int64]
 
 NO_MAP = np.empty((0, 0), np.float32)
 
@@ -35,9 +36,6 @@ LEAST_NORMAL = 12.0
 LARGEST_EXACT_MEAN = 200.0
 """Electrons; above, the background's Poisson distribution is taken as a normal one."""
 
-BLOCK = 64
-"""Pixels of a row that are looked at together."""
-
 FAINTEST_E = 0.1
 """Electrons per px that are not worth drawing."""
 
@@ -51,7 +49,7 @@ CDF = ndtr(np.arange(-CDF_REACH, CDF_REACH + 1.5 / CDF_STEPS, 1 / CDF_STEPS)).as
 
 
 class Ground(NamedTuple):
-    """What every pixel expects without stars, ``sky flat + dark + glow glow_s`` electrons.
+    """What a pixel with so much light expects, ``(sky + light) flat + dark + glow glow_s`` electrons.
 
     `flat` and `glow` are maps of the whole detector, or empty: 1 and 0.
     """
@@ -66,8 +64,8 @@ class Ground(NamedTuple):
 class Electronics(NamedTuple):
     """From electrons to counts: ``floor((min(e, full well) + N(0, read noise)) / e_per_adc + row + column)``.
 
-    Row and column offsets are those of the whole detector; counts lie within 0 and `adc_max`. Of a signal S the sensor
-    misses ``bend S²``. Not `noisy`: expected values.
+    Row and column offsets are those of the whole detector; counts lie within 0 and `adc_max`, and are stored so many
+    bits further left. Of a signal S the sensor misses ``bend S²``. Not `noisy`: expected values.
     """
 
     read_noise_e: float
@@ -77,6 +75,7 @@ class Electronics(NamedTuple):
     rows_adc: NDArray[np.float32]
     columns_adc: NDArray[np.float32]
     adc_max: int
+    shift: int
     noisy: bool
 
 
@@ -91,7 +90,7 @@ def add_stars(
     path: Floats,
     sigma_px: float,
     parts: Floats,
-) -> None:
+) -> Boxes:
     """Add pixel-integrated stars to a frame, in place.
 
     Parameters
@@ -102,11 +101,19 @@ def add_stars(
     path : [m, 5], pieces of the field's motion: dx, dy (px), share of the time, variance along x and along y (px²)
     sigma_px : of a star's core
     parts : [k, 4], the Gaussians that make a star: share of the light, variance over the core's, dx, dy (px)
+
+    Returns
+    -------
+    [n, 4] int64
+        The pixels of the frame that each star shines on: first and last column, first and last row.
     """
     height, width = frame.shape
+    boxes = np.empty((x.shape[0], 4), np.int64)
     along_x = np.empty(width, np.float32)
     along_y = np.empty(height, np.float32)
     for star in range(x.shape[0]):
+        box = boxes[star]
+        box[0], box[1], box[2], box[3] = width, -1, height, -1
         for part in range(parts.shape[0]):
             light = flux_e[star] * parts[part, 0]
             variance = sigma_px**2 * parts[part, 1]
@@ -124,12 +131,19 @@ def add_stars(
                 low, high = max(0, math.ceil(cy - reach * sy - 0.5)), min(height - 1, math.floor(cy + reach * sy + 0.5))
                 if amount <= 0 or left > right or low > high:
                     continue
+                box[0], box[1], box[2], box[3] = (
+                    min(box[0], left),
+                    max(box[1], right),
+                    min(box[2], low),
+                    max(box[3], high),
+                )
                 _shares(cx, sx, left, right, along_x)
                 _shares(cy, sy, low, high, along_y)
                 for j in range(low, high + 1):
                     row = np.float32(amount) * along_y[j]
                     for i in range(left, right + 1):
                         frame[j, i] += row * along_x[i]
+    return boxes
 
 
 @compiled
@@ -151,26 +165,27 @@ def _shares(centre: float, sigma: float, first: int, last: int, shares: Electron
 
 @compiled
 def digitise(
-    light: Electrons, ground: Ground, electronics: Electronics, x0: int, y0: int, key: np.uint64, counts: Counts
+    light: Electrons,
+    boxes: Boxes,
+    ground: Ground,
+    electronics: Electronics,
+    x0: int,
+    y0: int,
+    key: np.uint64,
+    counts: Counts,
 ) -> None:
-    """The counts of pixels that have light of their own, in place of those without."""
+    """The counts of pixels in some boxes that have light of their own, in place of those without."""
     width = light.shape[1]
-    levels, means, bits = np.empty(BLOCK, np.uint16), np.empty(BLOCK, np.float32), np.empty(BLOCK, np.uint32)
-    for j in range(light.shape[0]):
-        for begin in range(0, width, BLOCK):
-            end, lit = min(begin + BLOCK, width), 0
-            for i in range(begin, end):
-                lit += light[j, i] > 0
-            if lit == 0:
-                continue
-            n = end - begin
-            _ground_row(ground, x0 + begin, y0 + j, means[:n])
+    levels, means, bits = np.empty(width, np.uint16), np.empty(width, np.float32), np.empty(width, np.uint32)
+    for box in range(boxes.shape[0]):
+        first, last = boxes[box, 0], boxes[box, 1]
+        n = last + 1 - first
+        for j in range(boxes[box, 2], boxes[box, 3] + 1):
+            _expect(light[j, first : last + 1], ground, x0 + first, y0 + j, means[:n])
+            _convert(means[:n], electronics, x0 + first, y0 + j, key, bits, levels)
             for i in range(n):
-                means[i] += light[j, begin + i]
-            _convert(means[:n], electronics, x0 + begin, y0 + j, key, bits, levels)
-            for i in range(n):
-                if light[j, begin + i] > 0:
-                    counts[j, begin + i] = levels[i]
+                if light[j, first + i] > 0:
+                    counts[j, first + i] = levels[i]
 
 
 @compiled
@@ -181,6 +196,7 @@ def even_ground(
     key: np.uint64,
     chances: Bits,
     values: Bits,
+    shift: int,
     counts: Counts,
 ) -> None:
     """Counts of a frame without stars whose pixels are all alike, drawn from `ground_table`."""
@@ -191,15 +207,16 @@ def even_ground(
         for i in range(bits.shape[0]):  # without a branch, which no processor could predict
             column = bits[i] & mask
             second = np.uint32(bits[i] >= chances[column])
-            counts[j, i] = np.uint16(values[column] >> (second << np.uint32(4)))
+            counts[j, i] = np.uint16(np.uint16(values[column] >> (second << np.uint32(4))) << shift)
 
 
 @compiled
 def uneven_ground(ground: Ground, electronics: Electronics, x0: int, y0: int, key: np.uint64, counts: Counts) -> None:
     """Counts of a frame without stars in which every pixel expects something else and rows and columns have a bias."""
     means, bits = np.empty(counts.shape[1], np.float32), np.empty(counts.shape[1], np.uint32)
+    nothing = np.zeros(counts.shape[1], np.float32)
     for j in range(counts.shape[0]):
-        _ground_row(ground, x0, y0 + j, means)
+        _expect(nothing, ground, x0, y0 + j, means)
         _convert(means, electronics, x0, y0 + j, key, bits, counts[j])
 
 
@@ -213,10 +230,10 @@ def _convert(
     corrected for the sum's skewness (Cornish & Fisher 1938); elsewhere each from its own distribution.
     """
     n, first = means.shape[0], y * electronics.columns_adc.shape[0] + x0
-    mask, shift = np.uint32(2**NORMAL_BITS - 1), np.uint32(NORMAL_BITS)
+    mask, upper = np.uint32(2**NORMAL_BITS - 1), np.uint32(NORMAL_BITS)
     read_noise_e, full_well_e, noisy = electronics.read_noise_e, electronics.full_well_e, electronics.noisy
     columns, bias = electronics.columns_adc[x0 : x0 + n], electronics.rows_adc[y]
-    e_per_adc, top = electronics.e_per_adc, electronics.adc_max
+    e_per_adc, top, shift = electronics.e_per_adc, electronics.adc_max, electronics.shift
     variance, bend = np.float32(read_noise_e**2), np.float32(electronics.bend)
     per_e, offset, most = np.float32(1 / e_per_adc), np.float32(bias), np.float32(top)
     one, sixth, zero = np.float32(1.0), np.float32(1 / 6), np.float32(0.0)
@@ -228,11 +245,11 @@ def _convert(
     for i in range(n):
         odd += (means[i] < low) | (means[i] > high)
     for i in range(n):  # without branches or double precision, so that it runs on all lanes
-        mean, z = means[i] - bend * means[i] * means[i], NORMALS[bits[i] & mask] + NORMALS[(bits[i] >> shift) & mask]
+        mean, z = means[i] - bend * means[i] * means[i], NORMALS[bits[i] & mask] + NORMALS[(bits[i] >> upper) & mask]
         total = mean + variance
         electrons = mean + math.sqrt(total) * z + mean / total * (z * z - one) * sixth
         level = np.floor(electrons * per_e + offset + columns[i])
-        counts[i] = np.uint16(min(max(level, zero), most))
+        counts[i] = np.uint16(np.uint16(min(max(level, zero), most)) << shift)
     if odd == 0:
         return
     for i in range(n):
@@ -244,7 +261,7 @@ def _convert(
         charge = min(_poisson(mean_e, own) if noisy else mean_e, full_well_e)
         if noisy:
             charge += read_noise_e * _normal(_mixed(own))
-        counts[i] = min(max(math.floor(charge / e_per_adc + bias + columns[i]), 0), top)
+        counts[i] = min(max(math.floor(charge / e_per_adc + bias + columns[i]), 0), top) << shift
 
 
 @compiled
@@ -254,16 +271,17 @@ def spill(light: Electrons, ground: Ground, x0: int, y0: int, full_well_e: float
     well, nothing = np.float32(full_well_e), np.float32(0.0)
     means, full = np.empty(width, np.float32), np.zeros(width, np.bool_)
     for j in range(height):
-        _ground_row(ground, x0, y0 + j, means)
+        _expect(light[j], ground, x0, y0 + j, means)
         for i in range(width):
-            full[i] |= (light[j, i] > nothing) & (light[j, i] + means[i] > well)
+            full[i] |= (light[j, i] > nothing) & (means[i] > well)
     over, room = np.empty(height, np.float32), np.empty(height, np.float32)
+    dark = np.zeros(1, np.float32)
     for i in range(width):
         if not full[i]:
             continue
         for j in range(height):
-            _ground_row(ground, x0 + i, y0 + j, means[:1])
-            room[j] = max(well - means[0], nothing)
+            _expect(dark, ground, x0 + i, y0 + j, means[:1])
+            room[j] = max(well - means[0], nothing) / _throughput(ground, x0 + i, y0 + j)
             over[j] = max(light[j, i] - room[j], nothing) / 2
             light[j, i] = min(light[j, i], room[j])
         for way in range(2):
@@ -276,10 +294,16 @@ def spill(light: Electrons, ground: Ground, x0: int, y0: int, full_well_e: float
 
 
 @compiled
-def _ground_row(ground: Ground, x0: int, y: int, means: Electrons) -> None:
-    """What the pixels of a row expect without stars."""
+def _throughput(ground: Ground, x: int, y: int) -> np.float32:
+    return ground.flat[y, x] if ground.flat.shape[0] > 0 else np.float32(1.0)
+
+
+@compiled
+def _expect(light: Electrons, ground: Ground, x0: int, y: int, means: Electrons) -> None:
+    """What some pixels of a row expect, of which (x0, y) is the first."""
     sky, dark, seconds = np.float32(ground.sky_e), np.float32(ground.dark_e), np.float32(ground.glow_s)
-    means[:] = sky
+    for i in range(means.shape[0]):
+        means[i] = light[i] + sky
     if ground.flat.shape[0] > 0:
         for i in range(means.shape[0]):
             means[i] *= ground.flat[y, x0 + i]

@@ -86,12 +86,14 @@ def digitised(light, base_e, *, read_noise_e=4.7, full_well_e=13000.0, e_per_adc
         np.full(shape[0], bias_adc, np.float32),
         np.zeros(shape[1], np.float32),
         4095,
+        0,
         True,
     )
     counts = np.empty(light.shape, np.uint16)
     table = ground_table(base_e, read_noise_e, full_well_e, e_per_adc, bias_adc, 4095)
-    even_ground(x0, y0, shape[1], np.uint64(key), *table, counts)
-    digitise(light, ground, electronics, x0, y0, np.uint64(key), counts)
+    even_ground(x0, y0, shape[1], np.uint64(key), *table, 0, counts)
+    everywhere = np.array([[0, light.shape[1] - 1, 0, light.shape[0] - 1]])
+    digitise(light, everywhere, ground, electronics, x0, y0, np.uint64(key), counts)
     return counts
 
 

@@ -57,7 +57,10 @@ class Lock:
         return found.dx - self.dx, found.dy - self.dy
 
     def true_displacement(self, truth: FrameTruth | None, scale_arcsec: float | None) -> FrameTruth | None:
-        """Where the stars are without seeing and noise, against the lock; None where nobody knows."""
+        """Where the stars are without seeing and noise, against the lock; None where nobody knows.
+
+        Along the axes dithers count as the calibration has them: with a wrong one, this is not true after a dither.
+        """
         if truth is None or self.truth is None or scale_arcsec is None:
             return None
         return FrameTruth(

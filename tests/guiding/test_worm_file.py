@@ -1,5 +1,6 @@
 """What was learned of a worm, from night to night."""
 
+import asyncio
 import dataclasses
 import json
 import math
@@ -10,12 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acquisition import virtual_time
+from acquisition.camera import CameraSettings, Roi
 from acquisition.config import parse_config
-from acquisition.devices import DeviceContext, open_mount
+from acquisition.devices import DeviceContext, open_camera, open_mount
 from acquisition.errors import ConfigError
 from acquisition.guiding.algorithms.predictive import Worm
-from acquisition.guiding.events import WormLearned
+from acquisition.guiding.events import GuidingBegan, Step, WormLearned
+from acquisition.guiding.guider import Guider
+from acquisition.guiding.settings import GuiderSettings
 from acquisition.guiding.worm_file import StoredWorm, load_worm, save_worm
+from acquisition.images import Pipeline
+from acquisition.images.processors.offsets import GuideStarOffsets
 from acquisition.session import GuideOptions, guide, known_worm
 
 NOW = datetime(2026, 3, 1, 20, tzinfo=UTC)
@@ -94,6 +100,33 @@ def mount_name():
             return mount.info.name
 
     return virtual_time.run(ask())
+
+
+def test_the_curve_outlives_a_slew_and_a_pause():
+    told, slewing = [], []
+
+    async def main():
+        async with open_camera("sim://?seed=3") as camera, open_mount("sim://?seed=3") as mount:
+            await camera.configure(CameraSettings(exposure_s=2.0, roi=Roi(320, 240, 640, 480)))
+            chain = Pipeline(steps=[GuideStarOffsets()])
+
+            def listen(event):
+                told.append(event)
+                if isinstance(event, Step) and event.frame == 5:
+                    guider.pause()
+                if isinstance(event, Step) and event.frame == 10 and not slewing:
+                    guider.resume()
+                    slewing.append(asyncio.create_task(mount.slew(84.5, 29.0)))
+
+            guider = Guider(camera, mount, chain, GuiderSettings(), listen, worm=STORED.worm)
+            await guider.run(90.0)
+
+    virtual_time.run(main())
+    assert len([event for event in told if isinstance(event, GuidingBegan)]) == 2
+    for event in (event for event in told if isinstance(event, WormLearned)):
+        assert event.worm.cosines == pytest.approx(STORED.worm.cosines)
+        assert event.worm.lines_hz == STORED.worm.lines_hz
+    assert len([event for event in told if isinstance(event, WormLearned)]) == 2
 
 
 @pytest.mark.slow

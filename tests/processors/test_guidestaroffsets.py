@@ -56,14 +56,16 @@ def test_motion_small_and_large(scene: Scene, motion: tuple[float, float]) -> No
     assert offset(processor, scene.frame(rng, *motion), scene.facts) == pytest.approx(motion, abs=0.05)
 
 
-def test_motion_while_the_field_turns_and_grows(scene: Scene) -> None:
+@pytest.mark.parametrize("turn_deg", [-0.3, 0.9, 2.0])
+def test_motion_while_the_field_turns_and_grows(scene: Scene, turn_deg: float) -> None:
+    """Little or much, at once: within the search, at its edge, far beyond it."""
     rng = np.random.default_rng(2)
     big = replace(scene, height=512, width=512, **dict(zip("xy", scatter(rng, 20, 512, (1, 2))[:2], strict=True)))
     big = replace(big, flux=np.exp(rng.uniform(*np.log((4e3, 3e4)), 20)))
     processor = GuideStarOffsets()
     offset(processor, big.frame(rng), big.facts)
     pivot = processor.field.pivot if processor.field else (0.0, 0.0)
-    turn, scale, middle = math.radians(2.0), 1.001, 255.5
+    turn, scale, middle = math.radians(turn_deg), 1.001, 255.5
     got = offset(processor, big.frame(rng, 1.5, -2.0, turn=turn, scale=scale), big.facts)
     # truth: the motion of the place whose way has the pivot as its middle
     p, t = complex(*pivot) - complex(middle, middle), complex(1.5, -2.0)

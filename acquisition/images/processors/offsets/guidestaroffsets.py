@@ -195,15 +195,21 @@ class GuideStarOffsets(ImageProcessor):
             here, first = ("x".join(map(str, shape[::-1])) for shape in (plane.frame.shape, field_.shape))
             raise ImageError(f"frame is {here} px, the first one was {first}; reset to select stars anew")
         tracked = self._find_again(field_, plane)
-        table = tracked.table
-        with np.errstate(invalid="ignore"):
-            snr = table[:, c.FLUX] / np.sqrt(table[:, c.VAR_FLUX])
-        reasons = reasons_against(field_, table, snr)
-        usable = np.array([reason is None for reason in reasons])
-        if not usable.any() or (usable.sum() == 1 and len(table) > 1 and snr[usable][0] < 4.0):
-            field_.unseen += 1
-            raise StarLost(why_lost(reasons))
-        motion = field_.combine(table, usable)
+        for _ in range(3):
+            table = tracked.table
+            with np.errstate(invalid="ignore"):
+                snr = table[:, c.FLUX] / np.sqrt(table[:, c.VAR_FLUX])
+            reasons = reasons_against(field_, table, snr)
+            usable = np.array([reason is None for reason in reasons])
+            if not usable.any() or (usable.sum() == 1 and len(table) > 1 and snr[usable][0] < 4.0):
+                field_.unseen += 1
+                raise StarLost(why_lost(reasons))
+            motion = field_.combine(table, usable)
+            if not field_.has_turned(motion, usable):
+                break
+            # some stars were looked for in the wrong places: once more with what is known now
+            field_.expect(motion)
+            tracked = field_.track(plane, _NEAR_PX)
         for k in np.flatnonzero(usable)[~motion.used].tolist():
             reasons[k] = "outlier"
         used = np.array([reason is None for reason in reasons])

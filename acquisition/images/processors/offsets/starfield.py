@@ -23,6 +23,8 @@ from .starselection import choose
 
 Array = NDArray[np.float64]
 
+_ANY_TURN = 0.05  # standard deviation of a turn of which nothing is known, radians
+
 
 @dataclass
 class StarField:
@@ -113,21 +115,42 @@ class StarField:
         place = np.column_stack((self.x[usable], self.y[usable]))
         displacement = rows[:, [c.X, c.Y]] - place
         variance = variances(rows) + self.variance[usable]
-        return combine(
-            displacement,
-            variance,
-            place - np.array(self.pivot),
-            floor_px=math.sqrt(max(self.excess, 0.0)),
-            turn=self.turn,
-            turn_err=math.hypot(self.turn_err, 3e-4 * (1 + self.unseen)),
-        )
+
+        def motion(turn_err: float) -> Motion:
+            return combine(
+                displacement,
+                variance,
+                place - np.array(self.pivot),
+                floor_px=math.sqrt(max(self.excess, 0.0)),
+                turn=self.turn,
+                turn_err=turn_err,
+            )
+
+        expected = motion(math.hypot(self.turn_err, 3e-4 * (1 + self.unseen)))
+        promised = 1.0 / float((1.0 / variance[:, 0]).sum())
+        if len(rows) < 4 or (expected.used.sum() > 0.75 * len(rows) and expected.var_dx < 3.0 * promised):
+            return expected
+        # stars disagree: the field may have turned by more than it ever did
+        free = motion(_ANY_TURN)
+        better = free.used.sum() > expected.used.sum() + 1 or free.var_dx < 0.3 * expected.var_dx
+        return free if better and free.used.sum() >= 4 else expected
+
+    def has_turned(self, motion: Motion, usable: NDArray[np.bool_]) -> bool:
+        """Whether the field turned by so much that stars which are missing may be elsewhere."""
+        if usable.sum() == len(usable) and motion.used.all():
+            return False
+        reach = max(float(np.abs(self.x - self.pivot[0]).max()), float(np.abs(self.y - self.pivot[1]).max()))
+        return reach * math.hypot(motion.stretch - self.turn[0], motion.turn - self.turn[1]) > 0.5
+
+    def expect(self, motion: Motion) -> None:
+        """Look for the stars where a motion puts them."""
+        self.motion, self.turn = (motion.dx, motion.dy), (motion.stretch, motion.turn)
+        self.turn_err = math.sqrt(motion.var_turn)
 
     def learn(self, tracked: Tracked, motion: Motion, used: NDArray[np.bool_]) -> None:
         """What this frame says about the next: motion, rotation, brightness, widths, scatter."""
         table = tracked.table
-        self.motion = (motion.dx, motion.dy)
-        self.turn = (motion.stretch, motion.turn)
-        self.turn_err = math.sqrt(motion.var_turn)
+        self.expect(motion)
         self.unseen = 0
         self.flux[used] += 0.1 * (table[used, c.FLUX] - self.flux[used])
         self.signal[used] += 0.1 * (tracked.signal[used] - self.signal[used])

@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
 def star_places(image: Image) -> list[Place]:
     """The stars that `starlatch stars` finds."""
-    from acquisition.images.processors.offsets.guidestaroffsets import survey
+    from acquisition.images.processors.offsets.starselection import survey
     from acquisition.images.processors.plane import plane_of
     from acquisition.kernels import columns as c
 

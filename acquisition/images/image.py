@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from acquisition.errors import ImageError
 
 from .facts import FrameFacts
+from .parts import Part, SafePart
 
 if TYPE_CHECKING:  # astropy takes half a second to import, and the camera path needs none of it
     from astropy.io.fits import Header
@@ -285,42 +286,15 @@ class Image:
         Integers become floats (float32 if that holds them), BUNIT states the unit, and an uncertainty of whatever kind
         becomes a standard deviation.
         """
-        from astropy.io.fits import Header
-        from astropy.nddata import StdDevUncertainty, UnknownUncertainty
+        from .ccddata import parts_of_ccddata
 
-        def as_float(array: Any) -> NDArray[Any]:
-            floats: NDArray[Any] = np.asarray(array).astype(np.result_type(array.dtype, np.float32))
-            return floats
-
-        uncertainty = ccd.uncertainty
-        if uncertainty is not None and not isinstance(uncertainty, UnknownUncertainty):
-            uncertainty = uncertainty.represent_as(StdDevUncertainty)
-        header = Header(ccd.header, copy=True)
-        if ccd.unit is not None:
-            header["BUNIT"] = ccd.unit.to_string()
-        return cls(
-            data=as_float(ccd.data),
-            header=header,
-            mask=ccd.mask,
-            uncertainty=None if uncertainty is None else as_float(uncertainty.array),
-        )
+        return cls(**parts_of_ccddata(ccd))
 
     def to_ccddata(self) -> CCDData:
         """A CCDData with the data (shared), header, mask and uncertainty, in the unit of BUNIT or in adu."""
-        from astropy.nddata import CCDData, StdDevUncertainty
-        from astropy.units import Unit, UnrecognizedUnit
+        from .ccddata import ccddata_of
 
-        text = str(self._read_header().get("BUNIT", "adu"))
-        unit = Unit(text, parse_strict="silent")
-        if isinstance(unit, UnrecognizedUnit):  # such as ADU
-            unit = Unit(text.lower(), parse_strict="silent")
-        return CCDData(
-            data=self._data,
-            meta=self._read_header().copy(),
-            mask=self._mask,
-            uncertainty=None if self._uncertainty is None else StdDevUncertainty(self._uncertainty),
-            unit=unit,
-        )
+        return ccddata_of(self)
 
     @classmethod
     def from_ndarray(cls, data: NDArray[Any], meta: Mapping[str, Any]) -> Self:
@@ -522,83 +496,19 @@ class Image:
 
     # --- parts ------------------------------------------------------------------------------------------------------
 
-    @property
-    def data(self) -> NDArray[Any]:
-        """Pixels, [y, x] or [3, y, x]."""
-        return _present(self._data, "data")
+    data = Part["NDArray[Any]"]("Pixels, [y, x] or [3, y, x].")
+    mask = Part["NDArray[Any]"]("Nonzero where a pixel must not be used.")
+    uncertainty = Part["NDArray[Any]"]("Standard deviation of each pixel, in the unit of `data`.")
+    catalog = Part["Table"]("Sources; columns ``x``, ``y`` are 1-based.")
+    raw = Part["NDArray[Any]"]("The pixels before calibration; of a camera's frame the array `data`.", "raw data")
+    frames = Part["Table"]("For a cube of frames, one row a frame.", "frames table")
 
-    @data.setter
-    def data(self, value: NDArray[Any] | None) -> None:
-        self._data = value
-
-    @property
-    def safe_data(self) -> NDArray[Any] | None:
-        return self._data
-
-    @property
-    def mask(self) -> NDArray[Any]:
-        """Nonzero where a pixel must not be used."""
-        return _present(self._mask, "mask")
-
-    @mask.setter
-    def mask(self, value: NDArray[Any] | None) -> None:
-        self._mask = value
-
-    @property
-    def safe_mask(self) -> NDArray[Any] | None:
-        return self._mask
-
-    @property
-    def uncertainty(self) -> NDArray[Any]:
-        """Standard deviation of each pixel, in the unit of `data`."""
-        return _present(self._uncertainty, "uncertainty")
-
-    @uncertainty.setter
-    def uncertainty(self, value: NDArray[Any] | None) -> None:
-        self._uncertainty = value
-
-    @property
-    def safe_uncertainty(self) -> NDArray[Any] | None:
-        return self._uncertainty
-
-    @property
-    def catalog(self) -> Table:
-        """Sources; columns ``x``, ``y`` are 1-based."""
-        return _present(self._catalog, "catalog")
-
-    @catalog.setter
-    def catalog(self, value: Table | None) -> None:
-        self._catalog = value
-
-    @property
-    def safe_catalog(self) -> Table | None:
-        return self._catalog
-
-    @property
-    def raw(self) -> NDArray[Any]:
-        """The pixels before calibration; of a camera's fresh frame, the very array `data`."""
-        return _present(self._raw, "raw data")
-
-    @raw.setter
-    def raw(self, value: NDArray[Any] | None) -> None:
-        self._raw = value
-
-    @property
-    def safe_raw(self) -> NDArray[Any] | None:
-        return self._raw
-
-    @property
-    def frames(self) -> Table:
-        """For a cube of frames, one row a frame."""
-        return _present(self._frames, "frames table")
-
-    @frames.setter
-    def frames(self, value: Table | None) -> None:
-        self._frames = value
-
-    @property
-    def safe_frames(self) -> Table | None:
-        return self._frames
+    safe_data = SafePart["NDArray[Any]"]()
+    safe_mask = SafePart["NDArray[Any]"]()
+    safe_uncertainty = SafePart["NDArray[Any]"]()
+    safe_catalog = SafePart["Table"]()
+    safe_raw = SafePart["NDArray[Any]"]()
+    safe_frames = SafePart["Table"]()
 
     # --- meta -------------------------------------------------------------------------------------------------------
 
@@ -642,12 +552,6 @@ class Image:
         """Like `get_meta`, with a default instead of an exception."""
         value = self._meta.get(meta_class)
         return value if isinstance(value, meta_class) else default
-
-
-def _present(part: T | None, name: str) -> T:
-    if part is None:
-        raise ImageError(f"image has no {name}")
-    return part
 
 
 def _shape(data: NDArray[Any] | None) -> tuple[int, ...]:

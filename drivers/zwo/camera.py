@@ -17,7 +17,7 @@ from acquisition.threaded_camera import Deadlines, ThreadedCamera
 from drivers.st4.port import GuidePort, register
 
 from .isolated import IsolatedZwoSensor
-from .sdk import URL_CONTROLS, Control, shared_sdk
+from .sdk import URL_CONTROLS, Control, Sdk, shared_sdk
 from .sensor import Wanted, ZwoSensor
 
 DEADLINES = Deadlines(open_s=20.0, stop_s=3.0, readout_s=5.0)
@@ -40,7 +40,7 @@ def _open(url: DeviceUrl, context: DeviceContext) -> Camera:
         speed=1.0 if emulation is None else url.number("speed", 1.0, 1e-3, 1e6),
     )
 
-    library = url.query.get("sdk_library") if emulation is None else emulation.address
+    library = url.query.get("sdk_library")
     sensor: ZwoSensor | IsolatedZwoSensor
     if url.truth("isolate"):
         if emulation is not None:
@@ -49,8 +49,11 @@ def _open(url: DeviceUrl, context: DeviceContext) -> Camera:
             )
         sensor = IsolatedZwoSensor(library, wanted, DEADLINES)
     else:
-        facts = FrameFacts() if emulation is None else emulation.facts
-        sensor = ZwoSensor(lambda: shared_sdk(library), wanted, facts)
+
+        def load_sdk() -> Sdk:
+            return shared_sdk(library if emulation is None else emulation.address)  # which keeps what is emulated
+
+        sensor = ZwoSensor(load_sdk, wanted, FrameFacts() if emulation is None else emulation.facts)
     thread = DeviceThread(str(wanted))
     camera = ThreadedCamera(
         sensor,

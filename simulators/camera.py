@@ -203,10 +203,9 @@ class SimulatedCamera:
         hangs = number == self._hang_after or world.faults.active("hang", start.world_s) is not None
         await self._wait(math.inf if hangs else settings.exposure_s + tail_s)
         field = world.field(start.world_s, start.world_s + settings.exposure_s, window(self._spec, settings))
-        pixels, _ = await asyncio.gather(
-            self._render(settings, field, round(start.temp_c, 1), number),
-            self._wait(max(self._spec.readout_s - tail_s, 0.0)),
-        )
+        read_s = world.now_s() + max(self._spec.readout_s - tail_s, 0.0)
+        pixels = await self._render(settings, field, round(start.temp_c, 1), number)
+        await self._wait(max(read_s - world.now_s(), 0.0))
         late = world.faults.active("late", start.world_s)
         if late is not None:
             await self._wait(late.size)

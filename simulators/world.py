@@ -315,8 +315,9 @@ class World:
 
     def displacement_px(self, field: Field) -> tuple[float, float]:
         """How the field has moved on the unbinned detector from the place pointed at."""
-        dx, dy = optics.inverse(field.cd_deg_per_px) @ np.array([-field.ra_arcsec, -field.dec_arcsec]) / 3600
-        return float(dx), float(dy)
+        (a, b), (c, d) = optics.inverse(field.cd_deg_per_px).tolist()
+        ra_deg, dec_deg = field.ra_arcsec / 3600, field.dec_arcsec / 3600
+        return -(a * ra_deg + b * dec_deg), -(c * ra_deg + d * dec_deg)
 
     def _stars(
         self, ra_deg: float, dec_deg: float, motion_px: float, px_per_deg: Floats, window: Window

@@ -86,8 +86,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*datfix.*")
 
 @pytest.mark.parametrize(
     ("ra_deg", "dec_deg", "focal_length_mm", "rotation_deg"),
-    [(83.8, -5.4, 120.0, 110.0), (279.2, 38.8, 240.0, 200.0), (192.9, 27.1, 120.0, 10.0)],
-    ids=["Orion", "Vega", "galactic pole"],
+    [(83.8, -5.4, 120.0, 110.0), (279.2, 38.8, 240.0, 200.0)],
+    ids=["Orion", "Vega"],
 )
 def test_simulated_frames_are_solved_near_a_wrong_position(
     solver: None, ra_deg: float, dec_deg: float, focal_length_mm: float, rotation_deg: float

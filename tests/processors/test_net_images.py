@@ -89,7 +89,7 @@ def test_fits_comes_as_it_is_whatever_its_name(files: Files) -> None:
 
 
 def test_pictures_become_pixels(files: Files) -> None:
-    """pyobs fails on grey ones, and takes the local time for DATE-OBS."""
+    """pyobs makes colour of grey ones, and takes the local time for DATE-OBS."""
     rng = np.random.default_rng(1)
     for dtype in (np.uint8, np.uint16):
         grey = rng.integers(0, 255, (20, 30)).astype(dtype)

@@ -56,4 +56,6 @@ def regulate_level(
     if level_adu <= 0:
         return held(state, measured, Hold.NEGATIVE)
     wanted_s = measured.exposure_s * target * measured.saturation_adu / level_adu
-    return regulate(state, measured, limits, wanted_s, kind=Trend)
+    # a median is much more precise than a pixel, but no more accurate than the bias is known, and counts are whole
+    error = 0.5 * measured.noise_adu / level_adu if measured.noise_adu > 0 else 0.0
+    return regulate(state, measured, limits, wanted_s, kind=Trend, error=min(error, 1.0))

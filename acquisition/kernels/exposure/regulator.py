@@ -132,8 +132,8 @@ def regulate(
         trend = kind.begin(measured.middle_s, x, error) if before is None else before.learn(measured.middle_s, x, error)
         state = replace(state, trend=trend, clipped_frames=0, clipped_s=math.nan)
         aim_s, sigma = _foretold(trend, measured.end_s + state.pause_s, amplified, limits)
-        if before is None:
-            sigma = 0.0  # nothing better is known
+        if before is None or kind is Trend:
+            sigma = 0.0  # nothing better is known; or the error is that of the slope, not of noise
     held_s = _held_s(state, measured)
     if came_back and aim_s > held_s:
         return state, Decision(held_s, level=level, clipped=clipped, predicted=held_s / aim_s, bound=Bound.RETURN)

@@ -34,11 +34,11 @@ from acquisition.guiding.offset_pulses import OffsetPulses
 from acquisition.guiding.report import report
 from acquisition.guiding.statistics import GuidingStatistics
 from acquisition.guiding.worm_file import StoredWorm, load_worm, save_worm
-from acquisition.images import ImageProcessor, Pipeline
+from acquisition.images import Pipeline
 from acquisition.images.processors.exptime import StarExpTimeEstimator
 from acquisition.images.processors.offsets import GuideStarOffsets, RaDecFromPixels
 from acquisition.mount import Mount, MountInfo
-from acquisition.recording.frames import RecordFrames
+from acquisition.recording.frames import Recorded, RecordFrames
 from acquisition.virtual_time import VirtualTimeLoop, utc_now
 from acquisition.whole_file import write_whole
 
@@ -315,15 +315,16 @@ def _end_log(writer: GuideLogWriter) -> None:
         logger.warning("guide log: %s", failure)
 
 
-def guiding_chain(config: Config, recorder: ImageProcessor | None = None) -> Pipeline:
+def guiding_chain(config: Config, recorder: RecordFrames | None = None) -> Pipeline:
     """The processors of a guiding run: star offsets, offsets on the sky, next exposure time."""
-    steps: list[ImageProcessor] = [] if recorder is None else [recorder]
-    steps += [
-        GuideStarOffsets(max_stars=config.guiding.max_stars),
-        RaDecFromPixels(distance=False, on_error="ignore"),  # nobody asks for the distance: start half a second sooner
-        StarExpTimeEstimator(on_error="ignore"),
-    ]
-    return Pipeline(steps=steps)
+    chain = Pipeline(
+        steps=[
+            GuideStarOffsets(max_stars=config.guiding.max_stars),
+            RaDecFromPixels(distance=False, on_error="ignore"),  # nobody asks for the distance: start sooner
+            StarExpTimeEstimator(on_error="ignore"),
+        ]
+    )
+    return chain if recorder is None else Pipeline([Recorded(chain, recorder)])
 
 
 def new_run_directory() -> Path:

@@ -374,7 +374,7 @@ class Image:
         return image
 
     def writeto(self, f: Any, *args: Any, **kwargs: Any) -> None:
-        """Write as FITS; meta is not written.
+        """Write as FITS; of meta only the cards that one may have (`StarShape.cards`) go into the header.
 
         A file appears under its name only when it is complete and on the disk.
 
@@ -412,12 +412,21 @@ class Image:
         if self._catalog is not None:
             write_catalog(self._catalog, f, *args, **kwargs)
 
+    def _header_with_cards(self) -> Header:
+        """The header as it is written: with the cards of meta that have some."""
+        header = self._read_header()
+        cards = {key: card for meta in self._meta.values() for key, card in getattr(meta, "cards", {}).items()}
+        if cards:
+            header = header.copy()
+            header.update(cards)
+        return header
+
     def _parts(self) -> FitsParts:
         from .fits import FitsParts
 
         return FitsParts(
             data=self.data,
-            header=self._read_header(),
+            header=self._header_with_cards(),
             mask=self._mask,
             uncertainty=self._uncertainty,
             catalog=self._catalog,

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from acquisition.images import Image, ImageProcessor
+from acquisition.images.meta import StarShape
 
 log = logging.getLogger(__name__)
 
@@ -99,3 +100,34 @@ class RecordFrames(ImageProcessor):
                 self.trouble = str(error)
             finally:
                 self._queue.task_done()
+
+
+class Recorded(ImageProcessor):
+    """A chain whose frames are saved as they came, measured or not, with the shape of their stars in the header.
+
+    Parameters
+    ----------
+    chain : ImageProcessor
+        What measures them.
+    recorder : RecordFrames
+        What saves them.
+    """
+
+    def __init__(self, chain: ImageProcessor, recorder: RecordFrames) -> None:
+        super().__init__()
+        self._chain = chain
+        self._recorder = recorder
+
+    async def __call__(self, image: Image) -> Image:
+        """What the chain makes of a frame, or raises."""
+        frame = image.derive()
+        try:
+            found = await self._chain(image)
+            if (shape := found.get_meta_safe(StarShape)) is not None:
+                frame.set_meta(shape)
+        finally:
+            await self._recorder(frame)
+        return found
+
+    async def reset(self) -> None:
+        await self._chain.reset()

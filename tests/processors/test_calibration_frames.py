@@ -17,7 +17,6 @@ from acquisition.images.processors.calibration import (
     Calibration,
     CalibrationLibrary,
     build_masters,
-    dark_exposures_s,
 )
 from acquisition.images.processors.calibration.build import grouped
 
@@ -209,13 +208,14 @@ def test_masters_that_pyobs_made_have_no_bias_in_their_darks(tmp_path: Path) -> 
 
 
 def test_the_exposure_times_of_a_library(masters: Path) -> None:
-    assert dark_exposures_s(masters, "Cam 1") == (10.0, 60.0)
-    assert dark_exposures_s(masters, "Cam 1", temp_c=5.0) == (10.0,)
-    assert dark_exposures_s(masters, "Cam 1", temp_c=-9.0) == (10.0, 60.0)
-    assert dark_exposures_s(masters, "Cam 1", 2) == ()
-    assert CalibrationLibrary(masters).dark_exposures_s("Cam 2") == ()
+    library = CalibrationLibrary(masters)
+    assert library.dark_exposures_s("Cam 1") == (10.0, 60.0)
+    assert library.dark_exposures_s("Cam 1", temp_c=5.0) == (10.0,)
+    assert library.dark_exposures_s("Cam 1", temp_c=-9.0) == (10.0, 60.0)
+    assert library.dark_exposures_s("Cam 1", 2) == ()
+    assert library.dark_exposures_s("Cam 2") == ()
     with pytest.raises(ConfigError, match="no folder"):
-        dark_exposures_s(masters / "none", "Cam 1")
+        CalibrationLibrary(masters / "none")
 
 
 def test_a_library_is_looked_at_again_after_a_reset(masters: Path, tmp_path: Path) -> None:

@@ -2,6 +2,6 @@
 
 from .build import Built, build_masters
 from .calibration import Calibration
-from .library import CalibrationLibrary, Master, dark_exposures_s
+from .library import CalibrationLibrary, Master
 
-__all__ = ["Built", "Calibration", "CalibrationLibrary", "Master", "build_masters", "dark_exposures_s"]
+__all__ = ["Built", "Calibration", "CalibrationLibrary", "Master", "build_masters"]

@@ -159,24 +159,6 @@ class CalibrationLibrary:
         return tuple(sorted({master.exposure_s for master in darks if master.exposure_s > 0}))
 
 
-def dark_exposures_s(
-    folder: str | Path,
-    instrument: str,
-    x_binning: int = 1,
-    y_binning: int | None = None,
-    temp_c: float | None = None,
-    max_temp_diff_c: float = 3.0,
-) -> tuple[float, ...]:
-    """The exposure times that a folder has darks of; see `CalibrationLibrary.dark_exposures_s`.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such folder.
-    """
-    return CalibrationLibrary(folder).dark_exposures_s(instrument, x_binning, y_binning, temp_c, max_temp_diff_c)
-
-
 def kind_of(facts: FrameFacts) -> str | None:
     """bias, dark or flat; None for any other frame."""
     words = (facts.image_type or "").lower()

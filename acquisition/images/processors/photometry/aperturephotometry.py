@@ -10,6 +10,7 @@ import logging
 import math
 import warnings
 from abc import abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,34 @@ log = logging.getLogger(__name__)
 Array = NDArray[np.float64]
 
 _UNUSABLE = 1e30  # pixels beyond are none
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What there is to measure.
+
+    Attributes
+    ----------
+    pixels : array
+        [y, x]; 0 where `bad`.
+    bad : array of bool
+        [y, x].
+    error : array or None
+        Standard deviation of each pixel, where the image states it.
+    egain_e_per_adu : float or None
+    x, y : array
+        Of the sources, 0-based px, finite and within the image.
+    radii_px : dict
+        Of the apertures by their diameter in arcsec, none above the image's diagonal.
+    """
+
+    pixels: Array
+    bad: NDArray[np.bool_]
+    error: Array | None
+    egain_e_per_adu: float | None
+    x: Array
+    y: Array
+    radii_px: dict[int, float]
 
 
 class AperturePhotometry(ImageProcessor):
@@ -45,21 +74,8 @@ class AperturePhotometry(ImageProcessor):
     APERTURE_DIAMETERS_ARCSEC = range(1, 9)
 
     @abstractmethod
-    def _measure(
-        self,
-        pixels: Array,
-        bad: NDArray[np.bool_],
-        error: Array | None,
-        gain_e_per_adu: float | None,
-        x: Array,
-        y: Array,
-        radii_px: dict[int, float],
-    ) -> dict[str, Array]:
-        """New columns.
-
-        `pixels` are 0 where `bad`; x and y are 0-based px, and finite; `radii_px` by diameter are within the image's
-        diagonal. Runs beside the event loop.
-        """
+    def _measure(self, field: Field) -> dict[str, Array]:
+        """New columns, one row a source of the field. Runs beside the event loop."""
 
     async def __call__(self, image: Image) -> Image:
         """Measure an image's sources.
@@ -93,9 +109,8 @@ class AperturePhotometry(ImageProcessor):
         radii_px = {d: d / 2 / scale_arcsec for d in diameters if d / 2 / scale_arcsec <= math.hypot(height, width)}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of libraries, about apertures without a usable pixel
-            found = await asyncio.to_thread(
-                self._measure, pixels, bad, error, image.facts.egain_e_per_adu, x[there], y[there], radii_px
-            )
+            field = Field(pixels, bad, error, image.facts.egain_e_per_adu, x[there], y[there], radii_px)
+            found = await asyncio.to_thread(self._measure, field)
         catalog = catalog.copy()
         for diameter in diameters:
             for name in (f"fluxaper{diameter}", f"fluxerr{diameter}"):

@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from acquisition.images.processors.extras import need
 
-from .aperturephotometry import AperturePhotometry, Array
+from .aperturephotometry import AperturePhotometry, Array, Field
 
 
 class PhotUtilsPhotometry(AperturePhotometry):
@@ -37,38 +36,30 @@ class PhotUtilsPhotometry(AperturePhotometry):
         super().__init__(**kwargs)
         need("photutils", "photometry", "PhotUtilsPhotometry")
 
-    def _measure(
-        self,
-        pixels: Array,
-        bad: NDArray[np.bool_],
-        error: Array | None,
-        gain_e_per_adu: float | None,
-        x: Array,
-        y: Array,
-        radii_px: dict[int, float],
-    ) -> dict[str, Array]:
+    def _measure(self, field: Field) -> dict[str, Array]:
         from astropy.stats import SigmaClip, mad_std
         from photutils.aperture import ApertureStats, CircularAnnulus, CircularAperture
         from photutils.utils import calc_total_error
 
+        pixels, bad, error, x, y = field.pixels, field.bad, field.error, field.x, field.y
         found: dict[str, Array] = {f"bkgaper{d}": np.full(x.size, np.nan) for d in self.APERTURE_DIAMETERS_ARCSEC}
         if x.size == 0 or bad.all():
             return found
         if error is None:
             usable = pixels[~bad]
             error = np.full(pixels.shape, float(mad_std(usable)))
-            if gain_e_per_adu is not None and gain_e_per_adu > 0:
+            if field.egain_e_per_adu is not None and field.egain_e_per_adu > 0:
                 above = np.maximum(pixels - float(np.median(usable)), 0.0)
-                error = calc_total_error(above, error, gain_e_per_adu)
+                error = calc_total_error(above, error, field.egain_e_per_adu)
         places = np.column_stack([x, y])
-        largest = max(radii_px.values(), default=0.0)
+        largest = max(field.radii_px.values(), default=0.0)
         if largest < 1:
             return found
         ring = CircularAnnulus(places, 2 * largest, 3 * largest)
         clip = SigmaClip(3.0)
         sky = np.asarray(ApertureStats(pixels, ring, mask=bad, sigma_clip=clip, sum_method="center").median, np.float64)
         sky = np.where(np.isfinite(sky), sky, np.median(pixels[~bad]))
-        for diameter, radius in radii_px.items():
+        for diameter, radius in field.radii_px.items():
             if radius >= 1:
                 stats = ApertureStats(pixels, CircularAperture(places, radius), mask=bad, error=error, local_bkg=sky)
                 found[f"bkgaper{diameter}"] = sky

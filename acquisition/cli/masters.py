@@ -60,6 +60,7 @@ def build(frames: tuple[str, ...], output: Path, hot_sigma: float, overwrite: bo
 @click.argument("folder", type=click.Path(path_type=Path))
 def list_(folder: Path) -> None:
     """List the masters of FOLDER, and the exposure times that there are darks of."""
+    from acquisition.images import FrameFacts
     from acquisition.images.processors.calibration.library import CalibrationLibrary
 
     library = CalibrationLibrary(folder)
@@ -80,7 +81,8 @@ def list_(folder: Path) -> None:
         if facts.instrument is not None:
             cameras.add((facts.instrument, *binning))
     for instrument, x_binning, y_binning in sorted(cameras):
-        exposures = library.dark_exposures_s(instrument, x_binning, y_binning)
+        camera = FrameFacts(instrument=instrument, x_binning=x_binning, y_binning=y_binning)
+        exposures = library.dark_exposures_s(camera)
         if exposures:
             times = ", ".join(f"{s:g}" for s in exposures)
             click.echo(f"darks of {instrument} {x_binning}x{y_binning}: {times} s")

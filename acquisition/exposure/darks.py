@@ -34,11 +34,10 @@ def dark_exposures_s(folder: Path, info: CameraInfo, settings: CameraSettings) -
         instrument=info.name, camera_id=info.camera_id, x_binning=settings.binning, y_binning=settings.binning,
         gain=settings.gain, offset=settings.offset, ccd_temp_c=settings.target_temp_c,
     )  # fmt: skip
-    masters = CalibrationLibrary(folder).masters
-    found = {one.exposure_s for one in masters if one.kind == "dark" and one.suits(camera, _MOST_TEMP_DIFF_C)}
-    if not found - {0.0}:
+    found = CalibrationLibrary(folder).dark_exposures_s(camera, _MOST_TEMP_DIFF_C)
+    if not found:
         asked = {"binning": settings.binning, "gain": settings.gain, "offset": settings.offset}
         asked["temperature"] = settings.target_temp_c
         said = ", ".join(f"{name} {value:g}" for name, value in asked.items() if value is not None)
         raise ConfigError(f"darks is {str(folder)!r}, where no dark suits {info.name} ({info.camera_id}) with {said}")
-    return tuple(sorted(found - {0.0}))
+    return found

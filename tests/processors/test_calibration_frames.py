@@ -208,12 +208,12 @@ def test_masters_that_pyobs_made_have_no_bias_in_their_darks(tmp_path: Path) -> 
 
 
 def test_the_exposure_times_of_a_library(masters: Path) -> None:
-    library = CalibrationLibrary(masters)
-    assert library.dark_exposures_s("Cam 1") == (10.0, 60.0)
-    assert library.dark_exposures_s("Cam 1", temp_c=5.0) == (10.0,)
-    assert library.dark_exposures_s("Cam 1", temp_c=-9.0) == (10.0, 60.0)
-    assert library.dark_exposures_s("Cam 1", 2) == ()
-    assert library.dark_exposures_s("Cam 2") == ()
+    library, camera = CalibrationLibrary(masters), FrameFacts(instrument="Cam 1")
+    assert library.dark_exposures_s(camera) == (10.0, 60.0)
+    assert library.dark_exposures_s(dataclasses.replace(camera, ccd_temp_c=5.0)) == (10.0,)
+    assert library.dark_exposures_s(dataclasses.replace(camera, ccd_temp_c=-9.0)) == (10.0, 60.0)
+    for other in ({"x_binning": 2}, {"gain": 3.0}, {"instrument": "Cam 2"}):
+        assert library.dark_exposures_s(dataclasses.replace(camera, **other)) == ()
     with pytest.raises(ConfigError, match="no folder"):
         CalibrationLibrary(masters / "none")
 

@@ -131,30 +131,17 @@ class CalibrationLibrary:
         kept = [row for row in found if max_days is None or row[1] <= max_days]
         return [row[-1] for row in sorted(kept, key=lambda row: row[:3])]
 
-    def dark_exposures_s(
-        self,
-        instrument: str,
-        x_binning: int = 1,
-        y_binning: int | None = None,
-        temp_c: float | None = None,
-        max_temp_diff_c: float = 3.0,
-    ) -> tuple[float, ...]:
+    def dark_exposures_s(self, facts: FrameFacts, max_temp_diff_c: float = 3.0) -> tuple[float, ...]:
         """The exposure times that there are darks of, s, ascending: what an exposure time may snap to.
 
         Parameters
         ----------
-        instrument : str
-            As in INSTRUME.
-        x_binning, y_binning : int
-            The latter by default as the former.
-        temp_c : float, optional
-            Of the detector, °C; None: any.
+        facts : FrameFacts
+            What is known of the camera: instrument and binning; and, as far as they are to count, temperature, gain,
+            offset, which camera it is.
         max_temp_diff_c : float
-            Darks of another temperature than this do not count, °C.
+            Darks of a temperature further away do not count, °C.
         """
-        facts = FrameFacts(
-            instrument=instrument, x_binning=x_binning, y_binning=y_binning or x_binning, ccd_temp_c=temp_c
-        )
         darks = [master for master in self.masters if master.kind == "dark" and master.suits(facts, max_temp_diff_c)]
         return tuple(sorted({master.exposure_s for master in darks if master.exposure_s > 0}))
 

@@ -11,7 +11,7 @@ from typing import Any
 from acquisition.exposure.laws import ExposureRule
 from acquisition.images import Image
 from acquisition.images.meta import PixelOffsets
-from acquisition.kernels.exposure import Decision
+from acquisition.kernels.exposure import Decision, Hold
 
 
 class AutoExposure:
@@ -59,7 +59,7 @@ class AutoExposure:
         if offsets is not None:
             moved = offsets.dx + self._corrected[0], offsets.dy + self._corrected[1]
         self._state, _, self.decision = self._rule.decide(self._state, image, start_s, moved)
-        blind = self.decision.hold is not None and self.decision.level != self.decision.level
+        blind = self.decision.hold not in (None, Hold.LEARNING)
         if blind != self._blind:
             self._blind = blind
             what = f"holds: {self.decision.hold}" if blind else "goes on"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,15 @@ _BETAS = (2.5, 3.0, 3.5, 4.8)
 """Of the Moffat profiles that stars may have, beside a Gaussian, and one with a tenth of its light in a halo."""
 _TOLERANCE = 0.003
 """Mean square of the logarithm by which a profile may fail, beyond the best one's."""
+
+
+class Box(NamedTuple):
+    """Some pixels: from (left, top) up to (right, bottom), which is no longer inside; 0-based."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,32 +85,26 @@ def clipped_stars(frame: NDArray[Any], bad: NDArray[np.uint8], saturation_adu: f
     for k in np.argsort(-areas, kind="stable")[:_MOST].tolist():
         if areas[k] < LEAST_AREA_PX:
             break
-        piece, box = labels[boxes[k]] == k + 1, boxes[k]
+        piece = labels[boxes[k]] == k + 1
         height, width = piece.shape
         if width > _LONGEST_PX and areas[k] < 0.3 * height * width:
             continue  # a trail
         columns = np.nonzero(piece)[1]
-        top, bottom = box[0].start, box[0].stop
+        top, bottom = boxes[k][0].start, boxes[k][0].stop
         if height > 2 * width:  # charge that spilled along a column: the star is where it is widest
             across = piece.sum(axis=1)
             middle = round(float(np.flatnonzero(across == across.max()).mean()))
             top, bottom = top + max(0, middle - width // 2), top + min(height, middle + width // 2 + 1)
-        peak = peak_from_wings(frame, bad, box[1].start, top, box[1].stop, bottom, saturation_adu, sky_adu)
+        box = Box(boxes[k][1].start, top, boxes[k][1].stop, bottom)
+        peak = peak_from_wings(frame, bad, box, saturation_adu, sky_adu)
         if peak is not None:
-            x, y = float(columns.mean()) + box[1].start, (top + bottom - 1) / 2
+            x, y = float(columns.mean()) + box.left, (top + bottom - 1) / 2
             found.append(Clipped(x, y, int(areas[k]), peak))
     return found
 
 
 def peak_from_wings(
-    frame: NDArray[Any],
-    bad: NDArray[np.uint8],
-    left: int,
-    top: int,
-    right: int,
-    bottom: int,
-    saturation_adu: float,
-    sky_adu: float,
+    frame: NDArray[Any], bad: NDArray[np.uint8], box: Box, saturation_adu: float, sky_adu: float
 ) -> float | None:
     """The peak of a clipped star, ADU as stored; None where there are no wings, and so no star.
 
@@ -114,11 +117,11 @@ def peak_from_wings(
     ----------
     frame, bad, saturation_adu, sky_adu
         As for `clipped_stars`.
-    left, top, right, bottom : int
-        The box of what is clipped: from pixel (left, top) up to (right, bottom), which is no longer inside.
+    box : Box
+        About what is clipped.
     """
     well = saturation_adu - sky_adu
-    radius, light = _wings(frame, bad, left, top, right, bottom, saturation_adu, sky_adu)
+    radius, light = _wings(frame, bad, box, saturation_adu, sky_adu)
     if len(radius) < 2 or light[1] < 0.02 * well:
         return None
     log_light, shape = np.log(light), _shapes(radius)
@@ -145,19 +148,13 @@ def _shapes(radius: Array) -> Array:
 
 
 def _wings(
-    frame: NDArray[Any],
-    bad: NDArray[np.uint8],
-    left: int,
-    top: int,
-    right: int,
-    bottom: int,
-    saturation_adu: float,
-    sky_adu: float,
+    frame: NDArray[Any], bad: NDArray[np.uint8], box: Box, saturation_adu: float, sky_adu: float
 ) -> tuple[Array, Array]:
     """Light above the sky against the distance from the middle line of what is clipped: first its edge, then outside.
 
     The median of all pixels that are so far from the nearest clipped one, as far out as there is light.
     """
+    left, top, right, bottom = box
     reach = math.ceil(min(max(right - left, bottom - top) + 10.0, 150.0))
     height, width = frame.shape
     rows = slice(max(0, top - reach), min(height, bottom + reach))

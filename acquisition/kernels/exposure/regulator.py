@@ -158,9 +158,9 @@ def without_light(
     """The next exposure after a frame in which there is nothing to go by.
 
     Before any light was seen, exposures grow from frame to frame up to the longest. After a clipped frame that was cut
-    too deep, the exposure is the geometric mean of both. Otherwise, once there was light, the last
-    exposure that was on target is held; from the third frame on, every sixth is a probe, three times as long, and the
-    one after it is back to what it was.
+    too deep, the exposure is the geometric mean of both. Otherwise, once there was light, the last exposure that was on
+    target is held; after the third frame comes a probe, three times as long, then every sixth frame, and the one after
+    it is back to what it was.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ from acquisition.images.meta import GuideStar, GuideStars, PixelOffsets
 from acquisition.images.processors.plane import Detector, Plane, detector_of, plane_of
 from acquisition.kernels import columns as c
 from acquisition.kernels.exposure import Measurement, StarLight
-from acquisition.kernels.exposure.clipped import Clipped, clipped_stars, peak_from_wings
+from acquisition.kernels.exposure.clipped import Box, Clipped, clipped_stars, peak_from_wings
 from acquisition.kernels.stars import find_stars
 
 _NAN = math.nan
@@ -227,7 +227,7 @@ def _clipped_peak(plane: Plane, x: float, y: float, clip: float, sky: float) -> 
         return min(near, key=lambda one: math.hypot(one.x + left - x, one.y + top - y)).peak_adu
     # a pixel or two
     x0, y0 = max(round(x) - 2, 0), max(round(y) - 2, 0)
-    return peak_from_wings(plane.frame, plane.bad, x0, y0, x0 + 5, y0 + 5, clip, sky) or clip
+    return peak_from_wings(plane.frame, plane.bad, Box(x0, y0, x0 + 5, y0 + 5), clip, sky) or clip
 
 
 def clipped_peak_adu(image: Image, x: float, y: float, clip: float) -> float | None:

@@ -13,7 +13,7 @@ import lzma
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,8 +26,8 @@ from .header import exact_card
 if TYPE_CHECKING:
     from astropy.table import Table
 
-Pieces = list[bytes | memoryview]
-"""Of a file, in their order."""
+Pieces = list[bytes | NDArray[Any]]
+"""Of a file, in their order; pixels as they are in memory."""
 
 _STRUCTURE = re.compile(
     r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|GROUPS|BSCALE|BZERO|BLANK|CHECKSUM|DATASUM|BOOLPIX"
@@ -38,8 +38,24 @@ _OPEN: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz
 
 
 def to_bytes(parts: FitsParts, checksum: bool = False, compress: bool = False) -> bytes:
-    """FITS in memory; otherwise like `write`."""
-    return b"".join(_pieces(parts, "exception", checksum, compress))
+    """FITS in memory; otherwise like `write`. Pixels are turned into FITS on their way into the bytes, in one pass."""
+    pieces = _pieces(parts, "exception", checksum, compress)
+    with io.BytesIO() as stream:
+        stream.seek(sum(_length(piece) for piece in pieces) - 1)
+        stream.write(b"\0")
+        with stream.getbuffer() as buffer:
+            start = 0
+            for piece in pieces:
+                if isinstance(piece, bytes):
+                    buffer[start : start + len(piece)] = piece
+                else:
+                    _store(piece, np.frombuffer(buffer, f"u{piece.itemsize}", piece.size, start))
+                start += _length(piece)
+        return stream.getvalue()
+
+
+def _length(piece: bytes | NDArray[Any]) -> int:
+    return len(piece) if isinstance(piece, bytes) else piece.nbytes
 
 
 def write(
@@ -190,8 +206,7 @@ def _of_hdus(hdus: fits.HDUList, output_verify: str, checksum: bool) -> Pieces:
             hdu.add_checksum()
         pieces.append(hdu.header.tostring().encode("ascii"))
         if hdu.data is not None:
-            pixels = _stored(hdu.data).reshape(-1).view(np.uint8).data
-            pieces += [pixels, bytes(-len(pixels) % BLOCK)]
+            pieces += [hdu.data, bytes(-hdu.data.nbytes % BLOCK)]
     return pieces
 
 
@@ -202,25 +217,38 @@ def _of_extension(hdu: Any, checksum: bool) -> bytes:
         return stream.getvalue()[BLOCK:]
 
 
-def _stored(data: NDArray[Any]) -> NDArray[Any]:
-    """Pixels as FITS stores them: highest byte first; integers of the other sign with that bit turned."""
-    if data.dtype.kind == "f" or data.dtype.str[1:] in ("u1", "i2", "i4", "i8"):
-        return np.ascontiguousarray(data, data.dtype.newbyteorder(">"))
-    turned = np.empty(data.shape, f"u{data.dtype.itemsize}")
-    source, target = np.ascontiguousarray(data).reshape(-1), turned.reshape(-1)
-    highest_bit = turned.dtype.type(1 << (8 * data.dtype.itemsize - 1))
+def _store(data: NDArray[Any], target: NDArray[Any]) -> None:
+    """Write pixels into an array of unsigned integers of their size, 1-D, as FITS stores them.
+
+    That is with the highest byte first; integers of the sign that FITS lacks with that bit turned.
+    """
+    size = data.dtype.itemsize
+    is_native_sign = data.dtype.kind == "f" or data.dtype.str[1:] in ("u1", "i2", "i4", "i8")
+    sign_bit = np.frombuffer(b"\x80" + bytes(size - 1), f"u{size}")[0]  # of the first byte in memory
+    source = np.ascontiguousarray(data).reshape(-1)
+    stored = target.view(data.dtype.newbyteorder(">"))
     for first in range(0, source.size, CHUNK):
-        chunk = target[first : first + CHUNK]
-        chunk[:] = source[first : first + CHUNK].view(source.dtype.str.replace("i", "u"))
-        chunk ^= highest_bit
-        if target.dtype.newbyteorder(">") != target.dtype:
-            chunk.byteswap(inplace=True)
-    return turned
+        stored[first : first + CHUNK] = source[first : first + CHUNK]
+        if not is_native_sign:
+            target[first : first + CHUNK] ^= sign_bit
+
+
+def _stored(data: NDArray[Any]) -> memoryview:
+    """Pixels as FITS stores them."""
+    target = np.empty(data.size, f"u{data.dtype.itemsize}")
+    _store(data, target)
+    return target.view(np.uint8).data
+
+
+def _bytes(pieces: Pieces) -> Iterator[bytes | memoryview]:
+    """The pieces as they are in a file, one at a time."""
+    for piece in pieces:
+        yield piece if isinstance(piece, bytes) else _stored(piece)
 
 
 def _save(pieces: Pieces, f: Any, overwrite: bool) -> None:
     if not isinstance(f, str | os.PathLike):
-        for piece in pieces:
+        for piece in _bytes(pieces):
             f.write(piece)
         return
     path = os.path.realpath(os.path.expanduser(f))
@@ -229,12 +257,12 @@ def _save(pieces: Pieces, f: Any, overwrite: bool) -> None:
     opened = _OPEN.get(os.path.splitext(path)[1], open)
     if os.path.exists(path) and not os.path.isfile(path):  # such as /dev/null, which must not be replaced
         with open(path, "wb") as device:
-            device.writelines(pieces)
+            device.writelines(_bytes(pieces))
         return
     temporary = os.path.join(os.path.dirname(path), f".{secrets.token_hex(8)}.tmp")  # the dot hides it from globs
     try:
         with opened(temporary, "wb") as file:
-            file.writelines(pieces)
+            file.writelines(_bytes(pieces))
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.replace(temporary, path)

@@ -312,7 +312,7 @@ def _search(rows: FloatArray, worm: Worm, built: bool, scan: bool) -> Refit:
     recent = rows[-_REPLAY_FRAMES:]
     period_s = _period(recent, worm, scan, built)
     anew = period_s is not None and (worm.period_s is None or abs(period_s / worm.period_s - 1) > 0.01)
-    lines, added = _lines(recent, rows[-_LINE_FRAMES:], period_s, worm.lines_hz)
+    lines, added = _lines(recent, rows[-_LINE_FRAMES:], replace(worm, period_s=period_s))
     found = Worm(period_s, lines) if anew else replace(worm, period_s=period_s, lines_hz=lines)
     if (found == worm and (built or period_s is None)) or (period_s is None and not lines):
         return Refit(found, None, len(rows), False)
@@ -325,9 +325,10 @@ def _period(rows: FloatArray, worm: Worm, scan: bool, built: bool) -> float | No
     """The worm's period: the known one unless another expects the history better."""
     from acquisition.kernels.worm_period import search_period
 
-    old = worm.period_s
+    old, duration_s = worm.period_s, float(rows[-1, 0] - rows[0, 0])
+    if _taught(worm, duration_s):
+        return old
     period_s = search_period(rows[:, 0], rows[:, 2], None if scan else old)
-    duration_s = float(rows[-1, 0] - rows[0, 0])
     if period_s is None or duration_s < 0.9 * period_s:
         return old
     period_s = _likeliest_period(rows, period_s, wide=scan or not built)
@@ -341,16 +342,20 @@ def _period(rows: FloatArray, worm: Worm, scan: bool, built: bool) -> float | No
     return period_s
 
 
-def _lines(
-    rows: FloatArray, last: FloatArray, period_s: float | None, lines: tuple[float, ...]
-) -> tuple[tuple[float, ...], bool]:
+def _taught(worm: Worm, duration_s: float) -> bool:
+    """Whether another night saw more of the worm than this one has yet."""
+    return worm.period_s is not None and len(worm.cosines) > 0 and duration_s < _SURE_TURNS * worm.period_s
+
+
+def _lines(rows: FloatArray, last: FloatArray, worm: Worm) -> tuple[tuple[float, ...], bool]:
     """Lines that are not the worm's: the known ones refined, and perhaps one more; and whether there is one."""
     from acquisition.kernels.worm_period import strongest_line
 
-    duration_s = float(rows[-1, 0] - rows[0, 0])
+    period_s, duration_s = worm.period_s, float(rows[-1, 0] - rows[0, 0])
     harmonics = np.zeros(0) if period_s is None else np.arange(1, max(_HARMONICS) + 1) / period_s
-    apart = tuple(line for line in lines if np.all(np.abs(harmonics - line) > 1 / duration_s))
-    for i, line in enumerate(apart):
+    known = _taught(worm, duration_s)
+    apart = tuple(line for line in worm.lines_hz if known or np.all(np.abs(harmonics - line) > 1 / duration_s))
+    for i, line in enumerate(() if known else apart):
         step = 0.25 / duration_s
         scores = [
             _log_likelihood(rows, Worm(period_s, (*apart[:i], line + shift, *apart[i + 1 :])), min(_HARMONICS))
@@ -426,17 +431,20 @@ def _phased_bank(worm: Worm, position: float) -> Bank:
     walks = np.tile(_PHASED_WALKS, (_PHASES, 1))
     each = np.repeat(np.arange(_PHASES), len(_PHASED_WALKS))
     offset = position - cosines.sum(axis=1)
-    omega = np.asarray(2 * np.pi * h / (worm.period_s or 1.0), np.float64)
-    bank = new_bank(walks, offset[each], 0.05, omega, prior, 0.02 * amplitude**2 / 2500)
-    bank.x[:, 2::2], bank.x[:, 3::2] = cosines[each], sines[each]
+    omega = 2 * np.pi * np.concatenate([h / (worm.period_s or 1.0), worm.lines_hz])
+    lines = np.full(len(worm.lines_hz), (0.1 * amplitude[0]) ** 2)
+    wander = np.concatenate([amplitude**2, lines]) * 0.02 / 2500
+    bank = new_bank(walks, offset[each], 0.05, omega, np.concatenate([prior, lines]), wander)
+    curve = slice(2, 2 + 2 * harmonics)
+    bank.x[:, curve][:, ::2], bank.x[:, curve][:, 1::2] = cosines[each], sines[each]
     return bank
 
 
 def _refitted(state: PredictiveState, refit: Refit) -> PredictiveState:
     """Take over what was found, and let new filters see the frames since."""
-    state = replace(state, work=None, worm=refit.worm)
+    state = replace(state, work=None)
     if refit.banks is None:
-        return state
+        return replace(state, worm=refit.worm)
     banks = list(state.banks[:_LEARNED])
     old = state.banks[_LEARNED:]
     fresh = state.history.rows[refit.frames - 1 :]
@@ -450,4 +458,6 @@ def _refitted(state: PredictiveState, refit: Refit) -> PredictiveState:
         if not refit.anew and i < len(old):
             bank = bank._replace(score=old[i].score)
         banks.append(bank)
-    return replace(state, banks=tuple(banks))
+    if _taught(refit.worm, float(state.history.rows[-1, 0])):
+        banks += old[len(_HARMONICS) :]
+    return replace(state, worm=refit.worm, banks=tuple(banks))

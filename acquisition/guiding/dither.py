@@ -6,6 +6,7 @@ In: an amount and a random generator. Out: the step along the mount's axes, px.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -103,6 +104,21 @@ def spiral_dither(number: int, amount_px: float, ra_only: bool = False) -> tuple
         side += 1
     ra, dec = ((1, 0), (0, 1), (-1, 0), (0, -1))[side % 4]
     return amount_px * ra, amount_px * dec
+
+
+def within_frame(step: tuple[float, float], room: Callable[[float, float], float]) -> tuple[float, float]:
+    """The step, mirrored on one axis or both if it would lead out of the frame (PHD2's way).
+
+    Parameters
+    ----------
+    step : (float, float)
+        On RA and Dec, px.
+    room : callable
+        How far inside the frame a step leads; below 0: too far out. Where all do, the least bad is taken.
+    """
+    ra, dec = step
+    mirrored = [(ra, dec), (-ra, dec), (ra, -dec), (-ra, -dec)]
+    return next((each for each in mirrored if room(*each) >= 0), max(mirrored, key=lambda each: room(*each)))
 
 
 def check_amount(amount_px: float) -> None:

@@ -13,6 +13,8 @@ from acquisition.camera import FrameTruth
 from acquisition.geometry import MountResponse
 from acquisition.guiding.measure import Measurement
 
+_MARGIN_PX = 15.0  # of the frame, where dithers do not lead
+
 
 @dataclass(slots=True)
 class Lock:
@@ -51,6 +53,14 @@ class Lock:
         dx, dy = response.to_pixels(ra_px, dec_px)
         self.dx, self.dy = self.dx + dx, self.dy + dy
         self.ra_px, self.dec_px = self.ra_px + ra_px, self.dec_px + dec_px
+
+    def room(self, ra_px: float, dec_px: float, response: MountResponse, shape: tuple[int, ...]) -> float:
+        """How far inside the margins of a frame ([y, x]) the best star would be after another dither, px."""
+        if math.isnan(self.hfd):
+            return 0.0
+        dx, dy = response.to_pixels(ra_px, dec_px)
+        x, y = self.x + self.dx + dx, self.y + self.dy + dy
+        return min(x, y, shape[-1] - 1 - x, shape[-2] - 1 - y) - _MARGIN_PX
 
     def displacement(self, found: Measurement) -> tuple[float, float]:
         """(dx, dy) from the lock on the detector."""

@@ -16,7 +16,7 @@ from acquisition.guiding.algorithms.predictive import Worm
 from acquisition.guiding.announcer import Announcer
 from acquisition.guiding.apply import NO_PULSE, Pulse
 from acquisition.guiding.axis import Axis, scale_by_guide_rate
-from acquisition.guiding.dither import Dithers
+from acquisition.guiding.dither import Dithers, within_frame
 from acquisition.guiding.events import (
     AxisStep,
     DitherBegan,
@@ -181,7 +181,7 @@ class Stretch:
             self._announcer.change(State.PAUSED, "paused")
         else:
             wanted = self._ask(found, ra_px - self._wobble_px, dec_px)
-            dither = self._begin_dither()
+            dither = self._begin_dither(found.image)
             pulses = await self._correct(wanted, dither)
         self._announcer.tell(
             Step(
@@ -279,14 +279,15 @@ class Stretch:
             now = await self._mount.state()
         return True
 
-    def _begin_dither(self) -> DitherBegan | None:
+    def _begin_dither(self, image: Image) -> DitherBegan | None:
         """Move the lock, if somebody wants it and nothing stands against it."""
         if self._orders.dither is None or self._settling is not None:
             return None
         amount_px, ra_only = self._orders.dither
         self._orders.dither = None
         lock = self._lock
-        ra_px, dec_px = self._dithers.next(amount_px, ra_only or self._settings.dec_limits.mode == "off")
+        step = self._dithers.next(amount_px, ra_only or self._settings.dec_limits.mode == "off")
+        ra_px, dec_px = within_frame(step, lambda ra, dec: lock.room(ra, dec, self._response, image.data.shape))
         lock.move(ra_px, dec_px, self._response)
         self._ra.dithered(ra_px)
         self._dec.dithered(dec_px)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from acquisition.geometry import MountAxis
 from acquisition.guiding.apply import AxisLimits, plan_pulse
-from acquisition.guiding.dither import random_dither
+from acquisition.guiding.dither import Dithers, random_dither, within_frame
 from acquisition.guiding.settle import Outcome, SettleRule, SettleState, settle_step
 from acquisition.mount import Direction
 
@@ -84,3 +84,33 @@ def test_a_dither_stays_within_its_amount(amount, ra_only, seed):
 def test_a_dither_needs_an_amount(amount):
     with pytest.raises(ValueError, match="dither amount is"):
         random_dither(np.random.default_rng(0), amount)
+
+
+def places(pattern, number, ra_only=False):
+    dithers = Dithers(pattern, np.random.default_rng(1))
+    return np.cumsum([dithers.next(2.0, ra_only) for _ in range(number)], axis=0).tolist()
+
+
+def test_a_spiral_visits_every_place_of_a_square_once():
+    visited = {(x, y) for x, y in places("spiral", 48)} | {(0.0, 0.0)}
+    assert visited == {(2.0 * x, 2.0 * y) for x in range(-3, 4) for y in range(-3, 4)}
+
+
+def test_on_ra_only_a_spiral_goes_to_and_fro_ever_further():
+    assert places("spiral", 5, ra_only=True) == [[2, 0], [-2, 0], [4, 0], [-4, 0], [6, 0]]
+
+
+@pytest.mark.parametrize(("x", "expected"), [(50.0, (3.0, 1.0)), (98.0, (-3.0, 1.0)), (150.0, (-3.0, 1.0))])
+def test_a_dither_that_would_leave_the_frame_is_mirrored(x, expected):
+    assert within_frame((3.0, 1.0), lambda ra, dec: 100.0 - (x + ra)) == expected
+
+
+@pytest.mark.parametrize("limits", [{"min_pulse_s": 3.0}, {"min_pulse_s": -1.0}, {"max_net_pulse_s": 0.0}])
+def test_limits_that_contradict_each_other_are_rejected(limits):
+    with pytest.raises(ValueError, match="allowed"):
+        AxisLimits(**limits)
+
+
+def test_pulses_shorter_than_the_users_limit_are_not_sent():
+    assert plan(0.3, AxisLimits(min_pulse_s=0.2)).direction is None
+    assert plan(0.5, AxisLimits(min_pulse_s=0.2)).direction is Direction.WEST

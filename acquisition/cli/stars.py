@@ -137,12 +137,14 @@ def _draw(plane: Plane, rows: list[dict[str, Any]], path: Path, title: str) -> N
         plane.frame, cmap="gray", vmin=low, vmax=max(high, low + 1), origin="lower",
         extent=(-0.5, width - 0.5, -0.5, height - 0.5),
     )  # fmt: skip
-    for guide, colour in ((True, "lime"), (False, "tomato")):
+    for guide, colour, label in ((True, "lime", "would guide"), (False, "tomato", "would not")):
         places = [(row["x"], row["y"]) for row in rows if row["guide"] == guide]
         if places:
             x, y = zip(*places, strict=True)
-            axes.scatter(x, y, s=120, facecolors="none", edgecolors=colour, linewidths=0.8)
+            axes.scatter(x, y, s=120, facecolors="none", edgecolors=colour, linewidths=0.8, label=label)
+    if rows:
+        axes.legend(loc="upper right", labelcolor="white", facecolor="black", framealpha=0.6)
     axes.set_title(f"{title}: {sum(row['guide'] for row in rows)} guide stars of {len(rows)}")
     axes.set_xlabel("x / px")
     axes.set_ylabel("y / px")
-    figure.savefig(path)
+    figure.savefig(path, bbox_inches="tight")

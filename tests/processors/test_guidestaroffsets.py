@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from star_bounds import field_bound, field_of_snr
 from star_scene import Scene, scatter
 
@@ -191,6 +194,58 @@ def test_stars_by_place_and_by_coordinates(scene: Scene) -> None:
         measure(GuideStarOffsets(at_px=[(5.0, 5.0)]), frame, scene.facts)
     with pytest.raises(ImageError, match="no WCS"):
         measure(GuideStarOffsets(at_sky_deg=[(1.0, 2.0)]), frame, scene.facts)
+
+
+@pytest.fixture(scope="module")
+def wide() -> list[np.ndarray]:
+    """Two frames of a field that moved, wider than what is cut out of them."""
+    rng = np.random.default_rng(13)
+    scene = Scene(190, 200, *scatter(rng, 6, 190, (5e3, 3e4), margin=45.0))
+    return [scene.frame(rng), scene.frame(rng, 0.4, -0.7)]
+
+
+FACTS = FrameFacts(egain_e_per_adu=1.0, read_noise_e=3.0, data_max_adu=65535.0)
+
+
+@settings(max_examples=8)
+@given(st.integers(-11, 11), st.integers(-11, 11))
+def test_shifting_the_frame_by_d_shifts_the_offset_by_d(wide: list[np.ndarray], dx: int, dy: int) -> None:
+    first, second = wide
+    plain, shifted = GuideStarOffsets(), GuideStarOffsets()
+    for processor in (plain, shifted):
+        offset(processor, first[12:-12, 12:-12], FACTS)
+    x, y = offset(plain, second[12:-12, 12:-12], FACTS)
+    cut = second[12 - dy : 178 - dy, 12 - dx : 188 - dx]
+    assert offset(shifted, cut, FACTS) == pytest.approx((x + dx, y + dy), abs=2e-3)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_flipping_the_frames_flips_the_offset(wide: list[np.ndarray], axis: int) -> None:
+    plain, flipped = GuideStarOffsets(), GuideStarOffsets()
+    for frame in wide:
+        x, y = offset(plain, frame, FACTS)
+        u, v = offset(flipped, np.ascontiguousarray(np.flip(frame, axis)), FACTS)
+    assert (u, v) == pytest.approx((x, -y) if axis == 0 else (-x, y), abs=5e-3)
+
+
+@settings(max_examples=8)
+@given(st.integers(0, 150), st.integers(0, 150), st.integers(10, 60))
+def test_a_mask_only_removes_stars(wide: list[np.ndarray], left: int, top: int, side: int) -> None:
+    mask = np.zeros(wide[0].shape, bool)
+    mask[top : top + side, left : left + side] = True
+    every = [(s.x, s.y) for s in measure(GuideStarOffsets(), wide[0], FACTS).get_meta(GuideStars).stars]
+    for star in measure(GuideStarOffsets(), wide[0], FACTS, mask).get_meta(GuideStars).stars:
+        assert min(math.hypot(star.x - x, star.y - y) for x, y in every) < 0.5
+        assert not mask[round(star.y), round(star.x)]
+
+
+def test_threads_agree(wide: list[np.ndarray]) -> None:
+    def measured(_: int) -> tuple[float, float]:
+        processor = GuideStarOffsets()
+        return [offset(processor, frame, FACTS) for frame in wide][-1]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(measured, range(6)))) == 1
 
 
 def test_another_size_is_refused(scene: Scene) -> None:

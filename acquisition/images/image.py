@@ -313,25 +313,9 @@ class Image:
         ValueError
             If TRIMSEC is malformed, or if there is a catalog, whose coordinates would be wrong.
         """
-        if self._catalog is not None:
-            raise ValueError("cannot trim an image with a catalog; detect sources after trimming")
-        new = self.copy()
-        if "TRIMSEC" not in self._read_header():
-            return new
-        from .header import parse_section
+        from .trim import trimmed
 
-        rows, columns = parse_section(self._read_header()["TRIMSEC"])
-
-        def crop(array: NDArray[Any] | None) -> NDArray[Any] | None:
-            return None if array is None else array[..., rows, columns]
-
-        new = new.derive(data=crop(new._data), mask=crop(new._mask), uncertainty=crop(new._uncertainty))
-        for keyword, origin in (("CRPIX1", columns.start), ("CRPIX2", rows.start)):
-            if keyword in new.header:
-                new.header[keyword] -= origin
-        for keyword in ("TRIMSEC", "DATASEC", "BIASSEC"):
-            new.header.remove(keyword, ignore_missing=True)
-        return new
+        return trimmed(self)
 
     # --- files ------------------------------------------------------------------------------------------------------
 

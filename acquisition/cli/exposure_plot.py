@@ -57,11 +57,16 @@ def plot_trial(frames: Sequence[Frame], trial: Trial, limits: Limits, said: Sequ
     levels.set_ylabel("level over target")
     levels.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, ncols=4)
 
-    dots = {"color": _EXPOSURE, "ms": 2}
     for frame in frames:
         begins, ends = frame.t_s / 60, (frame.t_s + frame.measured.exposure_s) / 60
         exposures.plot([begins, ends], [frame.measured.exposure_s] * 2, color=_EXPOSURE, lw=2, solid_capstyle="butt")
-    exposures.plot([frame.t_s / 60 for frame in frames], [frame.measured.exposure_s for frame in frames], ".", **dots)
+    exposures.plot(
+        [frame.t_s / 60 for frame in frames],
+        [frame.measured.exposure_s for frame in frames],
+        ".",
+        color=_EXPOSURE,
+        ms=2,
+    )
     probes = [(b.t_s / 60, b.measured.exposure_s) for a, b in pairwise(frames) if a.decision.probing]
     if probes:
         exposures.plot(*zip(*probes, strict=True), "^", color=_CLIPPED, ms=5, label="probe")

@@ -67,7 +67,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What was really sent for the last correction (law's unit), when that was not all of it."""
+    """What was really sent with the last correction (law's unit), when that was less, or more: a dither's pulse."""
 
     amount: float
 

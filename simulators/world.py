@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from acquisition.devices import DeviceContext, DeviceUrl
 from acquisition.errors import ConfigError
-from acquisition.kernels.compiled import compiled
 from acquisition.virtual_time import EPOCH, utc_now
 
 from . import optics
@@ -24,6 +23,7 @@ from .atmosphere import TWINKLE_S, HighTilt, Night, Tilt, scintillation_sigma, s
 from .disturbance import Disturbance, Recording
 from .faults import Fault, Faults
 from .mechanics import SIDEREAL_ARCSEC_PER_S, Mechanics
+from .path import moved_mean, pieces
 from .pointing import SlowError, airmass_of, hour_angle_deg, slow_error
 from .process import Floats
 from .recording import read_recording
@@ -39,7 +39,6 @@ WORLD_OPTIONS = ("seed", "world", "scenario", "disturbance", "section")
 """Of a URL, that say which world is meant."""
 PATH_STEP_S = 0.02
 MOST_PATH_STEPS = 20_000
-MOST_PIECES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,42 +333,6 @@ class World:
         flux = self.zero_mag_e_per_s * 10 ** (-0.4 * stars.mag[seen])
         names = stars.ra_deg[seen].view(np.uint64) ^ (stars.dec_deg[seen].view(np.uint64) << np.uint64(1))
         return StarsOnChip(x[seen], y[seen], flux, names)
-
-
-def moved_mean(path_px: Floats, steps: int, lags: Floats) -> Floats:
-    """Mean of a path over a window of so many steps that begins `lags` steps later, less that without lag.
-
-    It is what rows that a rolling shutter exposes later see of a moving star.
-    """
-    places = np.arange(len(path_px) + 1)
-    total = np.concatenate([[0.0], np.cumsum(path_px)])
-    means = (np.interp(lags + steps, places, total) - np.interp(lags, places, total)) / steps
-    moved: Floats = means - means[0]
-    return moved
-
-
-def pieces(dx_px: Floats, dy_px: Floats, sigma_px: float) -> Floats:
-    """Cut a path, sampled evenly in time, into pieces that are short beside a star.
-
-    Returns
-    -------
-    [m, 5] array
-        Mean dx and dy of each piece, its share of the time, and its variances: mean and second moment of the image
-        are those of the path itself.
-    """
-    extent = max(float(np.ptp(dx_px)), float(np.ptp(dy_px)))
-    path = np.empty((min(max(1, math.ceil(extent / sigma_px)), MOST_PIECES, len(dx_px)), 5))
-    _cut(dx_px, dy_px, path)
-    return path
-
-
-@compiled
-def _cut(dx_px: Floats, dy_px: Floats, path: Floats) -> None:
-    size, pieces = dx_px.shape[0], path.shape[0]
-    for piece in range(pieces):
-        begin, end = piece * size // pieces, (piece + 1) * size // pieces
-        x, y = dx_px[begin:end], dy_px[begin:end]
-        path[piece] = x.mean(), y.mean(), (end - begin) / size, x.var(), y.var()
 
 
 def shared_world(url: DeviceUrl, context: DeviceContext) -> World:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm, poisson
 
+from simulators.path import pieces
 from simulators.render import NO_MAP, Electronics, Ground, add_stars, digitise, even_ground, ground_table
-from simulators.world import pieces
 
 ONE_PIECE = np.array([[0.0, 0.0, 1.0, 0.0, 0.0]])
 

@@ -1,20 +1,24 @@
 """Other laws while guiding."""
 
-import pytest
 from guided_night import Night
 
 from acquisition import virtual_time
+from acquisition.camera import CameraSettings, Roi
 from acquisition.config import parse_config
 from acquisition.errors import ConfigError
+from acquisition.guidelog import read_guide_log
 from acquisition.guiding.algorithms import Hysteresis, Predictive, ResistSwitch
 from acquisition.guiding.events import LawChanged, Step
 from acquisition.guiding.settings import GuiderSettings
-from acquisition.session import reload_laws
+from acquisition.session import GuideOptions, guide, reload_laws
 
 PHD2 = GuiderSettings(ra_law=Hysteresis(), dec_law=ResistSwitch())
 
 
-def changed_at_frame(frame, act, settings=PHD2, seconds=90.0):
+SMALL = CameraSettings(exposure_s=2.0, roi=Roi(480, 360, 320, 240))
+
+
+def changed_at_frame(frame, act, settings=PHD2, seconds=60.0):
     run = Night()
 
     def react(event):
@@ -22,7 +26,7 @@ def changed_at_frame(frame, act, settings=PHD2, seconds=90.0):
             act(run.guider)
 
     run.react = react
-    virtual_time.run(run.run(seconds, settings))
+    virtual_time.run(run.run(seconds, settings, known=lambda response: response, frames=SMALL, stars=6))
     return run
 
 
@@ -33,7 +37,7 @@ def test_another_law_takes_over_at_the_next_frame():
     assert run.guider.settings.ra_law == Predictive()
     assert run.guider.settings.dec_law == PHD2.dec_law
     steps = run.of(Step)
-    assert len(steps) > 25
+    assert len(steps) > 20
     assert max(abs(step.ra.displacement_px) for step in steps[12:]) < 2
 
 
@@ -73,20 +77,18 @@ def test_the_config_file_read_anew():
     assert again == ["config read anew: no change of laws; all else waits for the next run"]
 
 
-@pytest.mark.parametrize("law", [Predictive(), Hysteresis()])
-def test_the_log_says_what_guides(law, tmp_path):
-    from acquisition.guidelog import read_guide_log
-    from acquisition.session import GuideOptions, guide
-
-    config = parse_config({"camera": {"roi": [320, 240, 640, 480]}})
+def test_the_log_says_what_guides(tmp_path):
+    config = parse_config({"camera": {"roi": [480, 360, 320, 240]}})
 
     def listen(event):
         if isinstance(event, Step) and event.frame == 5:
-            guiders[0].change_laws(dec=law)
+            guiders[0].change_laws(dec=Hysteresis(aggression=0.5))
 
     guiders = []
     virtual_time.run(guide(config, GuideOptions(tmp_path, 30.0), listen, guiders.append))
     section = read_guide_log((tmp_path / "guidelog.txt").read_text().splitlines())[-1]
-    assert [
-        text for _, text in section.infos if f"Y guide algorithm = {law.name.capitalize()}" in text or law.name in text
-    ]
+    (told,) = [text for _, text in section.infos if text.startswith("Guiding parameter change")]
+    assert told == (
+        "Guiding parameter change, Y guide algorithm = "
+        "Hysteresis, Minimum move = 0.200, Hysteresis = 0.100, Aggression = 0.500"
+    )

@@ -33,9 +33,11 @@ def build(frames: tuple[str, ...], output: Path, hot_sigma: float, overwrite: bo
 
     A FRAME is a FITS file, or a folder; IMAGETYP says what it is (bias, dark, flat), and others do not matter. A master
     is the mean without outliers, with its uncertainty and its bad pixels as extensions UNCERT and MASK. Darks keep the
-    bias; flats lose the dark or bias that suits them, and need one, of this call or in the folder.
+    bias; flats lose the dark or bias that suits them, and need one, of this call or in the folder. Maps of all bad
+    pixels are written, too.
     """
     from acquisition.cli.offsets import fits_files
+    from acquisition.images.processors.calibration.badpixels import write_bad_pixel_maps
     from acquisition.images.processors.calibration.build import build_masters, grouped
 
     if not hot_sigma > 0:
@@ -52,6 +54,8 @@ def build(frames: tuple[str, ...], output: Path, hot_sigma: float, overwrite: bo
             click.echo(f"starlatch: {built.what}: {built.problem}", err=True)
         else:
             click.echo(f"{built.path}: {built.what}, {len(built.frames)} frames, {built.bad_pixels} bad pixels")
+    for path, bad in write_bad_pixel_maps(output):
+        click.echo(f"{path}: {bad} bad pixels, for AddMask")
     if failures:
         sys.exit(1)
 

@@ -33,7 +33,9 @@ def test_masters_are_built_and_listed(night: Path, tmp_path: Path, capsys) -> No
     masters = str(tmp_path / "masters")
     code, out, err = starlatch(capsys, "masters", "build", str(night), "-o", masters)
     assert code == 1
-    assert out.endswith("dark_Guide-Cam_1x1_20s_12C.fits: dark 20 s Guide Cam 1x1 12 °C, 4 frames, 0 bad pixels\n")
+    dark, bad_pixels = out.splitlines()
+    assert dark.endswith("dark_Guide-Cam_1x1_20s_12C.fits: dark 20 s Guide Cam 1x1 12 °C, 4 frames, 0 bad pixels")
+    assert bad_pixels.endswith("badpixels_Guide-Cam_1x1_30x20.fits: 0 bad pixels, for AddMask")
     assert err.splitlines() == [
         "left out, being no bias, dark or flat: 2 of the files",
         "starlatch: bias Guide Cam 1x1 12 °C: 2 frames; need 3",

@@ -347,6 +347,12 @@ def test_parameters_are_checked(solver: None, arguments: dict) -> None:
             OfflineAstrometry(**arguments)
 
 
+def test_a_missing_solver_is_named_with_its_remedy(monkeypatch) -> None:
+    monkeypatch.setattr("acquisition.images.processors.extras.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"tetra3rs, which is not installed: pip install 'starlatch\[astrometry\]'"):
+        OfflineAstrometry()
+
+
 @pytest.mark.parametrize("kind", ["service", "offline"])
 def test_bad_input(solver: None, kind: str) -> None:
     processor = AstrometryDotNet("http://127.0.0.1:9/") if kind == "service" else OfflineAstrometry()

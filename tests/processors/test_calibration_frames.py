@@ -17,8 +17,10 @@ from acquisition.images.processors.calibration import (
     Calibration,
     CalibrationLibrary,
     build_masters,
+    write_bad_pixel_maps,
 )
 from acquisition.images.processors.calibration.build import grouped
+from acquisition.images.processors.misc import AddMask
 
 SHAPE = (48, 64)
 EGAIN, READ_NOISE_E, BIAS_ADU = 2.0, 4.0, 300.0
@@ -205,6 +207,17 @@ def test_masters_that_pyobs_made_have_no_bias_in_their_darks(tmp_path: Path) -> 
         image.writeto(tmp_path / f"{kind}.fits")
     out = run(Calibration(tmp_path), frame(rng, "object", 60.0, 1000.0, filter_name="V"))
     assert np.median(out.data) == pytest.approx(1000 * np.median(FLAT), abs=4)
+
+
+def test_maps_of_bad_pixels_are_for_add_mask(masters: Path, tmp_path: Path) -> None:
+    for name in ("dark_Cam-1_1x1_60s_g100_-10C.fits", "flat_Cam-1_1x1_V.fits"):
+        (tmp_path / name).write_bytes((masters / name).read_bytes())
+    for _ in range(2):
+        ((path, count),) = write_bad_pixel_maps(tmp_path)
+    assert (path.name, count) == ("badpixels_Cam-1_1x1_64x48.fits", 2)
+    masked = virtual_time.run(AddMask({"Cam 1": {"1x1": str(path)}})(Image.from_camera(np.zeros(SHAPE), CAMERA)))
+    assert [tuple(place) for place in np.argwhere(masked.mask)] == [HOT, DEAD]
+    assert len(CalibrationLibrary(tmp_path).masters) == 2
 
 
 def test_the_exposure_times_of_a_library(masters: Path) -> None:

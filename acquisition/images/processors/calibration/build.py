@@ -6,7 +6,6 @@ In: FITS files of any order and mixture. Out: a folder of masters, each with its
 from __future__ import annotations
 
 import asyncio
-import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from acquisition.images.text import to_ascii
 from .arithmetic import Frame, pedestal
 from .choice import Rules, choose
 from .frames import loaded, part_of
-from .library import DARK_WITH_BIAS, KINDS, CalibrationLibrary, Master, described, kind_of
+from .library import DARK_WITH_BIAS, KINDS, CalibrationLibrary, Master, described, kind_of, slug
 
 MIN_FRAMES = 3
 """A clipped mean of fewer keeps what a cosmic ray left."""
@@ -79,19 +78,15 @@ class Group:
     def stem(self) -> str:
         """The master's name without its ending."""
         facts = self.facts
-        parts = [self.kind, _slug(facts.instrument or "camera"), f"{facts.x_binning or 1}x{facts.y_binning or 1}"]
+        parts = [self.kind, slug(facts.instrument or "camera"), f"{facts.x_binning or 1}x{facts.y_binning or 1}"]
         if self.kind == "flat":
-            parts.append(_slug(facts.filter_name or ""))
+            parts.append(slug(facts.filter_name or ""))
         if self.kind == "dark" and facts.exposure_s is not None:
             parts.append(f"{facts.exposure_s:g}s")
         if self.kind != "flat":
             parts.append("" if facts.gain is None else f"g{facts.gain:g}")
             parts.append("" if facts.ccd_temp_c is None else f"{facts.ccd_temp_c:.0f}C")
         return "_".join(part for part in parts if part)
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.+-]+", "-", text).strip("-.")
 
 
 def grouped(paths: Iterable[Path]) -> tuple[list[Group], list[Path]]:

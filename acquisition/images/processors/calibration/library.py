@@ -6,6 +6,7 @@ In: a folder, and what is known of an image. Out: masters; the exposure times th
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -173,6 +174,11 @@ def described(path: Path) -> tuple[FrameFacts, tuple[int, ...], dict[str, object
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return None
+
+
+def slug(text: str) -> str:
+    """A text as part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9.+-]+", "-", text).strip("-.")
 
 
 _PROSE = ("COMMENT", "HISTORY")

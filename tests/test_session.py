@@ -50,6 +50,7 @@ def test_the_table_beside_the_log_has_a_row_a_frame(tmp_path):
     assert 0 < min(errors) <= max(errors) < 0.5
     assert all(row["utc"].startswith("2026-03-01T20:") and int(row["stars_used"]) > 3 for row in rows)
     assert all(math.isfinite(float(row["true_ra_arcsec"])) for row in rows)
+    assert all(0 < float(row["ra_expected_rms_px"]) < 1 for row in rows[5:])
 
 
 def test_the_logs_header_has_phd2s_lines_in_phd2s_order(tmp_path):

@@ -58,6 +58,12 @@ class Axis:
         law = self._law.law
         return law.learned(self._law.state) if isinstance(law, Predictive) else None
 
+    @property
+    def expected_rms_px(self) -> float | None:
+        """Of the true displacement after the last correction, as the law has it; None for laws that do not say."""
+        expected = getattr(self._law.state, "expected_rms", None)
+        return None if expected is None else float(expected) / self._unit_per_px
+
     def change(self, law: Law[Any], worm: Worm | None = None) -> None:
         """Go on with another law, which begins anew; the same law with other parameters keeps what it knows."""
         if type(law) is type(self._law.law):

@@ -103,6 +103,8 @@ class AxisStep:
         Its length.
     limited : bool
         Whether the longest allowed pulse cut it.
+    expected_rms_px : float or None
+        Of the true displacement that the correction leaves, by the law's own account; None where it has none.
     """
 
     displacement_px: float
@@ -110,6 +112,7 @@ class AxisStep:
     direction: Direction | None
     pulse_s: float
     limited: bool
+    expected_rms_px: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from acquisition.guiding.events import Dropped, Event, Step
 
 COLUMNS = (
     "frame", "utc", "exposure_s", "dx_px", "dy_px", "dx_err_px", "dy_err_px", "stars_used", "stars", "hfd_px", "snr",
-    "ra_px", "dec_px", "ra_pulse_s", "dec_pulse_s", "settling", "true_ra_arcsec", "true_dec_arcsec", "lost",
+    "ra_px", "dec_px", "ra_pulse_s", "dec_pulse_s", "ra_expected_rms_px", "dec_expected_rms_px", "settling",
+    "true_ra_arcsec", "true_dec_arcsec", "lost",
 )  # fmt: skip
 
 
@@ -59,6 +60,8 @@ def _row(step: Step) -> dict[str, object]:
         "dec_px": _rounded(step.dec.displacement_px),
         "ra_pulse_s": signs[0] * step.ra.pulse_s,
         "dec_pulse_s": signs[1] * step.dec.pulse_s,
+        "ra_expected_rms_px": _rounded(step.ra.expected_rms_px),
+        "dec_expected_rms_px": _rounded(step.dec.expected_rms_px),
         "settling": int(step.settling),
         "true_ra_arcsec": _rounded(truth.ra_arcsec if truth else None),
         "true_dec_arcsec": _rounded(truth.dec_arcsec if truth else None),

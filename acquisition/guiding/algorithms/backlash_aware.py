@@ -43,6 +43,8 @@ class BacklashAwareState:
         The last correction: `Sent` may still say that it was less.
     lock : float
         How far the lock was moved.
+    expected_rms : float or None
+        Of the true displacement, by the likeliest filters' own account.
     t_s : float
         Middle of the last exposure.
     cycle_s : float
@@ -54,6 +56,7 @@ class BacklashAwareState:
     motor: float = 0.0
     pending: float = 0.0
     lock: float = 0.0
+    expected_rms: float | None = None
     t_s: float = 0.0
     cycle_s: float = 0.0
 
@@ -128,7 +131,7 @@ class BacklashAware:
                 correction = 0.0
             else:
                 correction += float(np.sign(correction)) * _CROSSED * gap
-        return replace(state, pending=correction), correction
+        return replace(state, pending=correction, expected_rms=deviation), correction
 
 
 def _turned(state: BacklashAwareState) -> BacklashAwareState:

@@ -115,6 +115,8 @@ class PredictiveState:
     lock, sent : float
         How far the lock was moved, and the sum of all corrections.
     last_correction : float
+    expected_rms : float or None
+        Of the true displacement that the last correction leaves, by the filters' own account.
     cycle_s : float
         From one correction to the next, as it usually is.
     typical_variance : float
@@ -131,6 +133,7 @@ class PredictiveState:
     lock: float = 0.0
     sent: float = 0.0
     last_correction: float = 0.0
+    expected_rms: float | None = None
     cycle_s: float = 0.0
     typical_variance: float = 0.0
     worm: Worm = Worm()
@@ -236,9 +239,10 @@ class Predictive:
 
     def _correct(self, state: PredictiveState, now_s: float) -> tuple[PredictiveState, float]:
         """Aim at the middle between this correction and the next."""
-        position, _ = _predict(state, now_s + state.cycle_s / 2)
+        position, deviation = _predict(state, now_s + state.cycle_s / 2)
         correction = position - state.lock - state.sent
-        return replace(state, sent=state.sent + correction, last_correction=correction), correction
+        sent = state.sent + correction
+        return replace(state, sent=sent, last_correction=correction, expected_rms=deviation), correction
 
 
 def _weighed(state: PredictiveState, error: float | None) -> tuple[PredictiveState, float]:

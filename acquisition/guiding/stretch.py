@@ -92,6 +92,7 @@ class Stretch:
         self._lock = Lock.on(first)
         self._pulses = Pulses(mount, response, settings.ra_limits, settings.dec_limits, announcer)
         self._vigilance = Vigilance(announcer)
+        self._guides = settings.corrections and "off" not in (settings.ra_limits.mode, settings.dec_limits.mode)
         self._wobble_px = 0.0  # how far RA is off on purpose
         self._exposure_s = frames.settings.exposure_s
         self._bridged: bool | None = None  # whether the laws guide by what they expect; None: stars are measured
@@ -175,7 +176,8 @@ class Stretch:
         ra_px, dec_px = self._response.to_axes(dx, dy)
         settling, true = self._settling is not None, lock.true_displacement(found.truth, self._scale)
         self._seen_s, self._bridged = found.t_s, None
-        self._vigilance.measured(found.t_s, (ra_px + lock.ra_px, dec_px + lock.dec_px), (ra_px, dec_px))
+        guided = self._guides and not self._orders.pause
+        self._vigilance.measured(found.t_s, (ra_px + lock.ra_px, dec_px + lock.dec_px), (ra_px, dec_px), guided)
         wanted, pulses, dither = (0.0, 0.0), (NO_PULSE, NO_PULSE), None
         if self._orders.pause:
             self._announcer.change(State.PAUSED, "paused")
@@ -186,8 +188,7 @@ class Stretch:
         self._announcer.tell(
             Step(
                 found.t_s, found.utc, self._frame, found.exposure_s, dx, dy, found.dx_err, found.dy_err,
-                _axis_step(ra_px, wanted[0], pulses[0], self._ra),
-                _axis_step(dec_px, wanted[1], pulses[1], self._dec),
+                _axis_step(ra_px, wanted[0], pulses[0]), _axis_step(dec_px, wanted[1], pulses[1]),
                 found.stars, settling, self._scale, true,
             )
         )  # fmt: skip
@@ -343,7 +344,5 @@ def _axis_errors(found: Measurement, response: MountResponse) -> tuple[float | N
     return math.hypot(ra_x, ra_y), math.hypot(dec_x, dec_y)
 
 
-def _axis_step(displacement_px: float, correction_px: float, pulse: Pulse, axis: Axis) -> AxisStep:
-    return AxisStep(
-        displacement_px, correction_px, pulse.direction, pulse.duration_s, pulse.limited, axis.expected_rms_px
-    )
+def _axis_step(displacement_px: float, correction_px: float, pulse: Pulse) -> AxisStep:
+    return AxisStep(displacement_px, correction_px, pulse.direction, pulse.duration_s, pulse.limited)

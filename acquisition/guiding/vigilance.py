@@ -36,13 +36,20 @@ class Vigilance:
         """Something was sent."""
         self._sent_px = self._sent_px[0] + ra_px, self._sent_px[1] + dec_px
 
-    def measured(self, t_s: float, position_px: tuple[float, float], displacement_px: tuple[float, float]) -> None:
-        """A frame: places on the axes against the first lock and against the present one."""
+    def measured(
+        self, t_s: float, position_px: tuple[float, float], displacement_px: tuple[float, float], guided: bool
+    ) -> None:
+        """A frame: places on the axes against the first lock and against the present one.
+
+        The angle shows in what guiding leaves over: where an axis is not `guided`, the watch over it begins anew.
+        """
         for i, before in enumerate(self._axes):
             now = watch_step(before, t_s, position_px[i], displacement_px[i], self._sent_px[i])
             self._axes[i] = now
             if now.gain is not None and before.gain is None:
                 self._announcer.alarm(AlarmKind.RUNAWAY, _runaway(_NAMES[i], now.gain))
+        if not guided or any(self.held):
+            self._angle = AngleWatch(alarmed=self._angle.alarmed, wobbled_s=self._angle.wobbled_s)
         before_angle, self._angle = self._angle, angle_step(self._angle, t_s, *position_px, *self._sent_px)
         if self._angle.alarmed and not before_angle.alarmed:
             self._announcer.alarm(

@@ -188,7 +188,8 @@ class Stretch:
         self._announcer.tell(
             Step(
                 found.t_s, found.utc, self._frame, found.exposure_s, dx, dy, found.dx_err, found.dy_err,
-                _axis_step(ra_px, wanted[0], pulses[0]), _axis_step(dec_px, wanted[1], pulses[1]),
+                _axis_step(ra_px, wanted[0], pulses[0], self._ra),
+                _axis_step(dec_px, wanted[1], pulses[1], self._dec),
                 found.stars, settling, self._scale, true,
             )
         )  # fmt: skip
@@ -344,5 +345,7 @@ def _axis_errors(found: Measurement, response: MountResponse) -> tuple[float | N
     return math.hypot(ra_x, ra_y), math.hypot(dec_x, dec_y)
 
 
-def _axis_step(displacement_px: float, correction_px: float, pulse: Pulse) -> AxisStep:
-    return AxisStep(displacement_px, correction_px, pulse.direction, pulse.duration_s, pulse.limited)
+def _axis_step(displacement_px: float, correction_px: float, pulse: Pulse, axis: Axis) -> AxisStep:
+    return AxisStep(
+        displacement_px, correction_px, pulse.direction, pulse.duration_s, pulse.limited, axis.expected_rms_px
+    )

@@ -14,7 +14,7 @@ from acquisition.kernels.compiled import compiled, vectorised
 
 from .process import Coloured, Floats, Process, ornstein_uhlenbeck
 from .setup import AirSpec, Layer
-from .streams import Subject, generator, key
+from .streams import NORMAL_BITS, NORMALS, Subject, generator, key
 
 WAVELENGTH_M = 500e-9
 ARCSEC_PER_RAD = 180 * 3600 / math.pi
@@ -242,11 +242,10 @@ def _twinkle(flux: Floats, stars: NDArray[np.uint64], key: np.uint64, sigma: flo
 
 @compiled
 def _deviate(star: np.uint64, step: int) -> float:
-    """A normal deviate from two numbers: SplitMix64 (Steele et al. 2014), then Box and Muller's."""
+    """A normal deviate from two numbers: SplitMix64 (Steele et al. 2014), then from a table."""
     z = star + np.uint64(step + 1) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z ^= z >> np.uint64(31)
-    one = (float(z >> np.uint64(32)) + 0.5) / 2.0**32
-    other = float(z & np.uint64(0xFFFFFFFF)) / 2.0**32
-    return math.sqrt(-2 * math.log(one)) * math.cos(2 * math.pi * other)
+    mask = np.uint64(2**NORMAL_BITS - 1)
+    return float(NORMALS[z & mask] + NORMALS[(z >> np.uint64(32)) & mask])

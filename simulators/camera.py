@@ -62,6 +62,7 @@ class SimulatedCamera:
         self.world = world
         self._hang_after = hang_after
         self._number = world.n_cameras
+        self._id = f"sim-{world.seed}-{self._number}"
         world.n_cameras += 1
         self._spec = world.setup.sensor
         self._users = 0  # connects without their close
@@ -89,7 +90,7 @@ class SimulatedCamera:
         spec = self._spec
         return CameraInfo(
             name=spec.name,
-            camera_id=f"sim-{self.world.seed}-{self._number}",
+            camera_id=self._id,
             width_px=spec.width_px,
             height_px=spec.height_px,
             pixel_size_um=spec.pixel_size_um,
@@ -161,7 +162,7 @@ class SimulatedCamera:
     def truth(self, image: Image) -> FrameTruth | None:
         """The true displacement of one of this camera's recent frames; None for any other."""
         facts = image.facts
-        if facts.camera_id != f"sim-{self.world.seed}-{self._number}" or facts.frame_seq is None:
+        if facts.camera_id != self._id or facts.frame_seq is None:
             return None
         return self._truths.get(facts.frame_seq)
 
@@ -278,7 +279,7 @@ class SimulatedCamera:
             start_uncertainty_s=0.0,
             start_loop_s=start.loop_s,
             instrument=spec.name,
-            camera_id=self.info.camera_id,
+            camera_id=self._id,
             detector=spec.detector,
             x_binning=binning,
             y_binning=binning,

@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
 from acquisition.kernels.compiled import compiled
 
 from .process import Floats
+from .streams import NORMAL_BITS, NORMALS
 
 Electrons = NDArray[np.float32]
 Counts = NDArray[np.uint16]
@@ -24,11 +25,6 @@ Bits = NDArray[np.uint32]
 Boxes = NDArray[np.int64]
 
 NO_MAP = np.empty((0, 0), np.float32)
-
-NORMAL_BITS = 12
-_quantiles = ndtri((np.arange(2**NORMAL_BITS) + 0.5) / 2**NORMAL_BITS)
-NORMALS = (_quantiles / _quantiles.std() / math.sqrt(2)).astype(np.float32)
-"""Two entries drawn at random add up to a standard normal deviate."""
 
 LEAST_NORMAL = 12.0
 """Variance (e-²) above which photon and read noise together are as good as normal, but for skewness."""

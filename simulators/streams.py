@@ -6,8 +6,16 @@ In: the world's one seed. Out: numpy seed sequences and generators.
 from __future__ import annotations
 
 import enum
+import math
+from functools import lru_cache
 
 import numpy as np
+from scipy.special import ndtri
+
+NORMAL_BITS = 12
+_quantiles = ndtri((np.arange(2**NORMAL_BITS) + 0.5) / 2**NORMAL_BITS)
+NORMALS = (_quantiles / _quantiles.std() / math.sqrt(2)).astype(np.float32)
+"""Two entries drawn at random add up to a standard normal deviate."""
 
 
 class Subject(enum.IntEnum):
@@ -42,6 +50,7 @@ def generator(seed: int, subject: Subject, *which: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(subject, *which))))
 
 
+@lru_cache(maxsize=64)
 def key(seed: int, subject: Subject, *which: int) -> np.uint64:
     """64 bits to key a counter-based generator with."""
     return np.uint64(np.random.SeedSequence(seed, spawn_key=(subject, *which)).generate_state(1, np.uint64)[0])

@@ -3,7 +3,7 @@
     python benchmarks/bench_images.py --pyobs /path/to/venv/bin/python [--side 1024 --side 4096]
 
 The other interpreter (or that of the environment variable STARLATCH_PYOBS) must have pyobs-core; without one only ours
-is timed. Each figure is the shortest of several runs, in CPU time of the thread, so that other programs disturb it
+is timed. Each figure is the shortest of several runs, in CPU time of the process, so that other programs disturb it
 little. The processors get a catalog, and a header with site, time and WCS.
 """
 
@@ -92,9 +92,9 @@ def best_ms(work: Callable[..., Any], runs: int, prepare: Callable[[], tuple[Any
     times: list[float] = []
     for _ in range(runs + 1):
         prepared = prepare()
-        start = time.thread_time()
+        start = time.process_time()
         work(*prepared)
-        times.append(time.thread_time() - start)
+        times.append(time.process_time() - start)
         if times[-1] > 5:
             return min(times) * 1000
     return min(times[1:]) * 1000

@@ -143,7 +143,7 @@ def _draw(plane: Plane, rows: list[dict[str, Any]], path: Path, title: str) -> N
             x, y = zip(*places, strict=True)
             axes.scatter(x, y, s=120, facecolors="none", edgecolors=colour, linewidths=0.8, label=label)
     if rows:
-        axes.legend(loc="upper right", labelcolor="white", facecolor="black", framealpha=0.6)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=2, frameon=False)
     axes.set_title(f"{title}: {sum(row['guide'] for row in rows)} guide stars of {len(rows)}")
     axes.set_xlabel("x / px")
     axes.set_ylabel("y / px")

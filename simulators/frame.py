@@ -7,6 +7,7 @@ What does not depend on where the telescope looks, the `Backdrop`, is most of th
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +33,8 @@ from .render import (
 )
 from .setup import SensorSpec
 from .world import NO_STARS, Field, Window, World
+
+_spare: deque[Electrons] = deque(maxlen=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ def backdrop(world: World, conditions: Conditions) -> Backdrop:
         even_ground(part.x, part.y, spec.width_px, conditions.noise_key, *table, electronics.shift, counts)
     else:
         uneven_ground(ground, electronics, part.x, part.y, conditions.noise_key, counts)
-    light = np.zeros(counts.shape, np.float32)
+    light = _dark(counts.shape)
     points = chip.points(spec, world.hot, structure, exposure_s, warmth, conditions.noise_key)
     boxes = _add_points(light, ground, part, *points)
     digitise(light, boxes, ground, electronics, part.x, part.y, conditions.noise_key, counts)
@@ -132,6 +135,7 @@ def render(
         spill(light, behind.ground, part.x, part.y, spec.full_well_e)
         boxes = [np.array([[0, part.width - 1, 0, part.height - 1]])]
     digitise(light, np.concatenate(boxes), behind.ground, behind.electronics, part.x, part.y, noise_key, counts)
+    _spare.append(light.reshape(-1))
     if settings.bits == 8:
         return chip.bin_pixels((counts >> (spec.adc_bits - 8)).astype(np.uint8), settings.binning, spec.bins_sum)
     return chip.bin_pixels(counts, settings.binning, spec.bins_sum)
@@ -152,6 +156,18 @@ def window(spec: SensorSpec, settings: CameraSettings) -> Window:
     """The pixels that these settings read out."""
     roi, binning = whole(spec, settings), settings.binning
     return Window(roi.x * binning, roi.y * binning, roi.width * binning, roi.height * binning)
+
+
+def _dark(shape: tuple[int, ...]) -> Electrons:
+    """A map of nothing, in memory that was used before, where there is some: fresh pages cost more than the stars."""
+    size = shape[0] * shape[1]
+    try:
+        memory = _spare.pop()
+    except IndexError:  # none, or another thread was quicker
+        memory = NO_MAP
+    light: Electrons = (memory if memory.size >= size else np.empty(size, np.float32))[:size].reshape(shape)
+    light.fill(0)
+    return light
 
 
 def _add_points(light: Electrons, ground: Ground, part: Window, x: chip.Places, y: chip.Places, e: Floats) -> Boxes:

@@ -82,6 +82,12 @@ def test_a_turned_camera_is_noticed_and_guiding_stays_stable():
     assert max(math.hypot(step.dx, step.dy) for step in before) < 1.0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_an_hour_with_the_right_angle_raises_no_alarm(seed):
+    assert not night(3600.0, known=as_it_is, url=f"sim://?seed={seed}", **QUICK).of(Alarm)
+
+
 @pytest.mark.parametrize("settings", [GuiderSettings(), PHD2], ids=["ours", "phd2's"])
 @pytest.mark.parametrize("axis", ["ra", "dec"])
 def test_an_axis_that_runs_the_wrong_way_is_stopped(axis, settings):

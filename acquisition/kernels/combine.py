@@ -180,10 +180,12 @@ def _refine(
     n = len(d)
     matrix, right, row = np.empty((4, 4)), np.empty(4), np.empty(4)
     previous = -1
-    for _ in range(10):
+    for step in range(10):
+        # first with the slack of the hypothesis: it has the error of a star or two, which may be the faintest
+        allowed = extra + _SLACK_PX**2 if step == 0 and n > 2 else extra
         count, nearest, least, signature = 0, 0, np.inf, 0
         for i in range(n):
-            r2 = _squared(d, v, p, best, i, extra)
+            r2 = _squared(d, v, p, best, i, allowed)
             used[i] = r2 < _CUT
             if used[i]:
                 count += 1

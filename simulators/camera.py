@@ -219,21 +219,26 @@ class SimulatedCamera:
         self._last = pixels, field
         self._delivered += 1
         self._remember(self._delivered, field, settings.binning)
+        self._begin_next(settings, field, round(start.temp_c, 1), number + 1)
         return Image.from_camera(pixels, self._facts(settings, field, start))
 
     async def _render(self, settings: CameraSettings, field: Field, temp_c: float, number: int) -> chip.Pixels:
-        """The frame; in a series most of the next one is begun, on another core, while this one is worked with."""
-        loop, ahead = asyncio.get_running_loop(), self._ahead
-        self._ahead = None
+        """The frame; most of it may have been made ahead."""
+        ahead, self._ahead = self._ahead, None
         ready = None if ahead is None else await ahead
         asked = self.world, settings, field, temp_c, self._noise_key(number), ready
         small = ready is not None and ready.counts.size <= SMALL_PX
-        pixels = render(*asked) if small else await asyncio.to_thread(render, *asked)
+        return render(*asked) if small else await asyncio.to_thread(render, *asked)
+
+    def _begin_next(self, settings: CameraSettings, field: Field, temp_c: float, number: int) -> None:
+        """In a series, make most of the next frame on another core, while somebody works with this one.
+
+        Not sooner: virtual time stands still while another thread computes, and so would whoever waits for readout.
+        """
         if settings == self._repeated:
-            likely = Conditions(settings, field.sky_e_per_s_px, temp_c, self._noise_key(number + 1))
-            self._ahead = loop.run_in_executor(None, backdrop, self.world, likely)
+            likely = Conditions(settings, field.sky_e_per_s_px, temp_c, self._noise_key(number))
+            self._ahead = asyncio.get_running_loop().run_in_executor(None, backdrop, self.world, likely)
         self._repeated = settings
-        return pixels
 
     def _is_lost(self, number: int, start_s: float) -> bool:
         if self.world.faults.active("drop", start_s) is not None:

@@ -35,21 +35,25 @@ class Axis:
     law : Law
     scale_arcsec : float
         Per px.
-    executor : Executor or None
+    executor : Executor
         For the law's long work.
+    waits : bool
+        For its results when they are due, as `LawRunner`.
     worm : Worm or None
         What is known of the mount's, for laws that can begin with it.
     """
 
-    def __init__(self, law: Law[Any], scale_arcsec: float, executor: Executor | None, worm: Worm | None = None) -> None:
+    def __init__(
+        self, law: Law[Any], scale_arcsec: float, executor: Executor, waits: bool, worm: Worm | None = None
+    ) -> None:
         self._scale_arcsec = scale_arcsec
-        self._executor = executor
+        self._executor, self._waits = executor, waits
         self._last_px = 0.0  # what was sent for the last correction
         self._begin(law, worm)
 
     def _begin(self, law: Law[Any], worm: Worm | None) -> None:
         state = law.start_with(worm) if isinstance(law, Predictive) and worm is not None else None
-        self._law = LawRunner(law, self._executor, state)
+        self._law = LawRunner(law, self._executor, state, self._waits)
         self._unit_per_px = self._scale_arcsec if law.unit == "arcsec" else 1.0
 
     @property
@@ -67,7 +71,7 @@ class Axis:
     def change(self, law: Law[Any], worm: Worm | None = None) -> None:
         """Go on with another law, which begins anew; the same law with other parameters keeps what it knows."""
         if type(law) is type(self._law.law):
-            self._law = LawRunner(law, self._executor, self._law.state)
+            self._law = LawRunner(law, self._executor, self._law.state, self._waits)
         else:
             self._begin(law, worm)
 

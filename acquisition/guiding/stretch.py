@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -83,12 +83,13 @@ class Stretch:
         self._response = response
         self._pointing = pointing
         self._scale = _scale_arcsec(first.image, settings.focal_length_mm)
-        self._executor = _executor()
+        self._executor = ThreadPoolExecutor(1, "starlatch-law")  # for the laws' long work
+        waits = isinstance(asyncio.get_running_loop(), VirtualTimeLoop)  # so that everything is the same every time
         self._law_scale = self._scale or scale_by_guide_rate(response, pointing)
         self._cos_dec = 1.0 if pointing.dec_deg is None else max(0.1, math.cos(math.radians(pointing.dec_deg)))
         self._worm = worm
-        self._ra = Axis(settings.ra_law, self._law_scale, self._executor, self._worm_here())
-        self._dec = Axis(settings.dec_law, self._law_scale, self._executor)
+        self._ra = Axis(settings.ra_law, self._law_scale, self._executor, waits, self._worm_here())
+        self._dec = Axis(settings.dec_law, self._law_scale, self._executor, waits)
         self._lock = Lock.on(first)
         self._pulses = Pulses(mount, response, settings.ra_limits, settings.dec_limits, announcer)
         self._vigilance = Vigilance(announcer)
@@ -144,8 +145,7 @@ class Stretch:
                     self._settle(settling, distance)
         finally:
             self._learn()
-            if self._executor is not None:
-                self._executor.shutdown(wait=False, cancel_futures=True)
+            self._executor.shutdown(wait=False, cancel_futures=True)
             reason = self._orders.stop or "the telescope points elsewhere"
             self._announcer.tell(GuidingEnded(_now(), utc_now(), _now() - began_s, reason))
 
@@ -310,13 +310,6 @@ class Stretch:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _executor() -> Executor | None:
-    """For the laws' long work; none under virtual time, where everything is to be the same every time."""
-    if isinstance(asyncio.get_running_loop(), VirtualTimeLoop):
-        return None
-    return ThreadPoolExecutor(1, "starlatch-law")
 
 
 def _scale_arcsec(image: Image, focal_length_mm: float | None) -> float | None:

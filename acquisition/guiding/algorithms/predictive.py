@@ -44,7 +44,7 @@ _REFINED_WALKS = _PERIODIC_WALKS[1:4]
 _PHASES, _PHASED_HARMONICS, _PHASED_WALKS = 36, 8, _PERIODIC_WALKS[[1, 3]]
 _SURE_TURNS = 2.0  # seen before a curve is worth keeping
 _CURVE_CHANGES = 0.15  # from night to night, share of a harmonic
-_WORK_TAKES_S = 4.0
+_WORK_TAKES_S, _WORK_TAKES = 4.0, 40  # what a search finds is used after 4 s, or 1/40 of the time so far
 _REPLAY_FRAMES = 4000
 _LINE_FRAMES = 1500
 _MOST_LINES = 6
@@ -307,7 +307,8 @@ def _with_work(state: PredictiveState, t_s: float) -> PredictiveState:
         return state
     scan = state.worm.period_s is None or t_s - state.scanned_s >= min(_SCAN_EVERY_S, t_s / _SCANS)
     rows, worm, built = state.history.rows, state.worm, _has_worm(state)
-    work = Work(state.epoch_s + t_s + _WORK_TAKES_S, lambda: _search(rows, worm, built, scan))
+    due_s = t_s + max(_WORK_TAKES_S, t_s / _WORK_TAKES)
+    work = Work(state.epoch_s + due_s, lambda: _search(rows, worm, built, scan))
     return replace(state, searched_s=t_s, scanned_s=t_s if scan else state.scanned_s, work=work)
 
 

@@ -15,8 +15,9 @@ class LawRunner:
     """A law and its state.
 
     Work that the state asks for (`Work`) is computed by the executor, and its result given to the law with the first
-    frame at or after its time that finds it ready. Without an executor it is computed when its time has come, so that
-    the same inputs give the same corrections to the bit: for virtual time, filters and benchmarks.
+    frame at or after its time that finds it ready. Without an executor it is computed when its time has come, and with
+    `waits` it is waited for then, so that the same inputs give the same corrections to the bit: for virtual time,
+    filters and benchmarks.
 
     Parameters
     ----------
@@ -25,9 +26,12 @@ class LawRunner:
         Of threads; closed by the caller.
     state : optional
         To go on from; `law.start()` if not given.
+    waits : bool
+        Rather than go on without a result that is due.
     """
 
-    def __init__(self, law: Law[Any], executor: Executor | None = None, state: Any = None) -> None:
+    def __init__(self, law: Law[Any], executor: Executor | None = None, state: Any = None, waits: bool = False) -> None:
+        self._waits = waits
         self.law = law
         self.state = law.start() if state is None else state
         self._executor = executor
@@ -52,7 +56,7 @@ class LawRunner:
             return
         if self._executor is None:
             result = work.compute()
-        elif self._running is not None and self._work is work and self._running.done():
+        elif self._running is not None and self._work is work and (self._waits or self._running.done()):
             result = self._running.result()
             self._running = None
         else:

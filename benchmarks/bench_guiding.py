@@ -1,6 +1,7 @@
 """Our guide laws beside PHD2's, default and tuned: same plants, same nights, same timing; and on real logs.
 
     python benchmarks/bench_guiding.py [--seeds 50] [--plants ABCDEFGH] [--grid full] [--jobs 2] [--save results.json]
+                                       [--phd2 phd2.json]
 
 Plants, tuning grid and replays are those of the project's guiding notes; PHD2's laws are ours that agree with PHD2's
 C++ to nine digits (tests/guiding/test_laws.py). PHD2 is tuned for each plant on nights that are not among the measured
@@ -13,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import partial
 from multiprocessing import Pool
@@ -112,26 +113,43 @@ def medians(pool: Any, name: str, axis: str, seeds: Iterable[int], settings: lis
     return np.median(results.reshape(len(settings), len(seeds), 3), axis=1)
 
 
-def simulated(
-    pool: Any, axis: str, names: str, seeds: int, training: int, full: bool, acceptance: list[str]
-) -> dict[str, Any]:
+def phd2(pool: Any, name: str, axis: str, seeds: int, training: int, full: bool) -> dict[str, Any]:
+    """What PHD2 reaches on a plant: medians at its default, and tuned on the training nights."""
+    settings = (ra_settings if axis == "ra" else dec_settings)(name, full)
+    tuning = medians(pool, name, axis, range(TRAINING, TRAINING + training), settings)
+    best, compensated = settings[int(np.argmin(tuning[:, 0]))]
+    default: Law[Any] = Hysteresis() if axis == "ra" else ResistSwitch()
+    standard, tuned = medians(pool, name, axis, range(seeds), [(default, False), (best, compensated)])
+    setting = f"{named(best)}{' with ideal backlash compensation' if compensated else ''}"
+    return {"default": standard.tolist(), "tuned": tuned.tolist(), "setting": setting}
+
+
+def kept(file: Path | None, key: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """From the file if it holds it, else computed and added to it: PHD2's nights do not change when our laws do."""
+    known: dict[str, Any] = json.loads(file.read_text()) if file and file.exists() else {}
+    if key not in known:
+        known[key] = compute()
+        if file:
+            file.write_text(json.dumps(known, indent=2))
+    value: dict[str, Any] = known[key]
+    return value
+
+
+def simulated(pool: Any, axis: str, options: argparse.Namespace, acceptance: list[str]) -> dict[str, Any]:
     """The table of one axis; adds to the acceptance lines."""
     ours: Law[Any] = Predictive() if axis == "ra" else BacklashAware()
-    default: Law[Any] = Hysteresis() if axis == "ra" else ResistSwitch()
+    seeds, training = options.seeds, options.training
     print(f"\n{axis.upper()}: true RMS, median of {seeds} nights", flush=True)
     print(f"{'':26}{'PHD2 default':>13}{'PHD2 tuned':>11}{'ours':>8}{'/tuned':>8}{'/default':>9}"
           f"{'2nd half/tuned':>15}{'measured/tuned':>15}  tuned is", flush=True)  # fmt: skip
     table: dict[str, Any] = {}
-    for name in names:
-        settings = (ra_settings if axis == "ra" else dec_settings)(name, full)
-        tuning = medians(pool, name, axis, range(TRAINING, TRAINING + training), settings)
-        best, compensated = settings[int(np.argmin(tuning[:, 0]))]
-        rows: list[Setting] = [(default, False), (best, compensated), (ours, False)]
-        got = medians(pool, name, axis, range(seeds), rows)
-        standard, tuned, own = got[:, 0]
+    for name in options.plants:
+        key = f"{axis} {name}, {seeds} nights, tuned on {training}, grid {options.grid}"
+        known = kept(options.phd2, key, partial(phd2, pool, name, axis, seeds, training, options.grid == "full"))
+        (standard, *_), (tuned, *of_tuned), what = known["default"], known["tuned"], known["setting"]
+        own, *of_own = medians(pool, name, axis, range(seeds), [(ours, False)])[0]
         to_tuned, to_default = own / tuned, own / standard
-        what = f"{named(best)}{' with ideal backlash compensation' if compensated else ''}"
-        later, measured = got[2, 1] / got[1, 1], got[2, 2] / got[1, 2]
+        later, measured = (mine / theirs for mine, theirs in zip(of_own, of_tuned, strict=True))
         print(f"{name} {NAMES[name]:24}{standard:12.3f}\"{tuned:10.3f}\"{own:7.3f}\"{to_tuned:8.2f}{to_default:9.2f}"
               f"{later:15.2f}{measured:15.2f}  {what}", flush=True)  # fmt: skip
         table[name] = {"default": standard, "tuned": tuned, "ours": own, "setting": what}
@@ -256,6 +274,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--parts", default="cost,replays,plants,robust")
     parser.add_argument("--save", type=Path)
+    parser.add_argument("--phd2", type=Path, help="file that keeps PHD2's side of the table from run to run")
     options = parser.parse_args()
     acceptance: list[str] = []
     results: dict[str, Any] = {}
@@ -266,9 +285,7 @@ def main() -> None:
         if "replays" in parts:
             real_logs(pool, acceptance)
         for axis in options.axes.split(",") if "plants" in parts else []:
-            full = options.grid == "full"
-            nights = options.seeds, options.training
-            results[axis] = simulated(pool, axis, options.plants, *nights, full, acceptance)
+            results[axis] = simulated(pool, axis, options, acceptance)
         if "robust" in parts:
             robust(pool, options.axes.split(","), min(options.seeds, 10), acceptance)
     print("\nAcceptance")

@@ -17,13 +17,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from acquisition.camera import Accepted, Camera, CameraInfo
+import numpy as np
+
+from acquisition.camera import Accepted, Camera, CameraInfo, CameraSettings
 from acquisition.config import Config
 from acquisition.devices import DeviceContext, open_camera, open_mount
 from acquisition.errors import ConfigError, GuidingError, StarlatchError
 from acquisition.geometry import MountResponse
 from acquisition.guidelog import GuideLogWriter
 from acquisition.guiding.algorithms.predictive import Worm
+from acquisition.guiding.algorithms.warm import warm_up as warm_up_laws
 from acquisition.guiding.calibration_file import StoredCalibration, load_calibration, save_calibration
 from acquisition.guiding.events import Calibrated, Event, Listener, WormLearned
 from acquisition.guiding.frame_table import FrameTable
@@ -32,11 +35,13 @@ from acquisition.guiding.history import History
 from acquisition.guiding.log import GuideLog
 from acquisition.guiding.offset_pulses import OffsetPulses
 from acquisition.guiding.report import report
+from acquisition.guiding.settings import GuiderSettings
 from acquisition.guiding.statistics import GuidingStatistics
 from acquisition.guiding.worm_file import StoredWorm, load_worm, save_worm
 from acquisition.images import Pipeline
 from acquisition.images.processors.exptime import StarExpTimeEstimator
 from acquisition.images.processors.offsets import GuideStarOffsets, RaDecFromPixels
+from acquisition.kernels.warm import warm_up as warm_up_stars
 from acquisition.mount import Mount, MountInfo
 from acquisition.recording.frames import Recorded, RecordFrames
 from acquisition.virtual_time import VirtualTimeLoop, utc_now
@@ -110,6 +115,8 @@ async def guide(
     ended = "duration reached"
     async with contextlib.AsyncExitStack() as stack:
         camera, mount, accepted = await _open(config, context, stack)
+        # the first run on a machine compiles for seconds: now, not while stars wait for their first correction
+        await asyncio.to_thread(_warm_up, settings, camera.info, accepted.settings)
         recorder = None
         if options.frames_directory is not None:
             recorder = await stack.enter_async_context(RecordFrames(options.frames_directory))
@@ -306,6 +313,15 @@ async def _open(
         return camera, mount, await camera.configure(config.camera.settings())
     except ValueError as impossible:
         raise ConfigError(str(impossible)) from None
+
+
+def _warm_up(settings: GuiderSettings, camera: CameraInfo, frames: CameraSettings) -> None:
+    """Have all compiled code ready that measuring such frames and guiding so will need."""
+    if camera.bayer_pattern is not None and frames.binning == 1:
+        warm_up_stars(np.float32)
+    else:
+        warm_up_stars(np.uint8 if frames.bits == 8 else np.uint16)
+    warm_up_laws(settings.ra_law, settings.dec_law)
 
 
 def _end_log(writer: GuideLogWriter) -> None:

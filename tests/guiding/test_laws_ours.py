@@ -21,6 +21,7 @@ from acquisition.guiding.algorithms import (
     Lost,
     Measured,
     Predictive,
+    PredictivePec,
     Resumed,
     Sent,
     Settled,
@@ -262,3 +263,22 @@ def test_tables_keep_what_they_had(rows):
 def test_a_wrong_limit_is_named(law):
     with pytest.raises(ValueError, match=r"lost_limit is -1; allowed: 0 to 60"):
         law(lost_limit=-1)
+
+
+def test_warmed_up_laws_have_nothing_left_to_compile():
+    from acquisition.guiding.algorithms.warm import warm_up
+    from acquisition.kernels import gaussian_process, kalman_bank, kalman_swing, worm_period
+
+    warm_up(Predictive(), BacklashAware(), PredictivePec())
+    entered = [
+        kalman_bank.update, kalman_bank.predict, kalman_bank.replay, kalman_swing.update_swing,
+        kalman_swing.predict_swing, worm_period._residuals_into, worm_period._powers_into,
+        gaussian_process.regularise, gaussian_process.predict_change,
+    ]  # fmt: skip
+    before = [len(kernel.signatures) for kernel in entered]
+    assert all(before)
+    runner = LawRunner(Predictive())
+    for n in range(300):
+        runner.step(Measured(CYCLE_S * n, worm(CYCLE_S * n), 0.1, 20.0, EXPOSURE_S, CYCLE_S * n + 1.4))
+    assert runner.state.worm.period_s is not None
+    assert [len(kernel.signatures) for kernel in entered] == before

@@ -1,0 +1,37 @@
+"""The laws' compiled code, made ready before guiding begins.
+
+In: laws. Out: their kernels in memory, compiled on a new machine, which takes some ten seconds there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from acquisition.guiding.algorithms.law import Law, Measured
+from acquisition.guiding.algorithms.predictive import Predictive
+
+
+def warm_up(*laws: Law[Any]) -> None:
+    """Let copies of the laws guide a few frames, and look for a worm in a made-up series where one will.
+
+    May run in a thread: it holds the interpreter while compiling, but not afterwards.
+    """
+    for law in laws:
+        state = law.start()
+        for n in range(16):  # of which predictive PEC asks for ten
+            state, _ = law.step(state, Measured(2.0 * n, 0.1 * n, None, 20.0, 2.0, 2.0 * n + 1.5))
+        if isinstance(law, Predictive):
+            _warm_up_search()
+
+
+def _warm_up_search() -> None:
+    from acquisition.kernels.kalman_bank import new_bank, replay
+    from acquisition.kernels.worm_period import search_period, strongest_line
+
+    t_s = np.arange(0.0, 210.0, 3.0)
+    z, one, none = np.sin(t_s / 30), np.ones(len(t_s)), np.zeros(0)
+    search_period(t_s, z)
+    strongest_line(t_s, z, none)
+    replay(new_bank(np.array([[0.01, 1e-6]]), 0.0, 0.05, none, none, none), t_s, one, z, one, 200.0)

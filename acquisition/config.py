@@ -106,6 +106,7 @@ class GuidingTable(_Table):
     dec: AxisTable = Field(default_factory=lambda: AxisTable(law="backlash-aware"))
     max_stars: Annotated[int, Field(ge=1, le=100)] = Field(12, description="Guide stars to use.")
     after_pulse_s: Annotated[float, Field(ge=0, le=60)] = Field(0.0, description="Wait after a pulse, s.")
+    overlapped: bool = Field(False, description="Expose while pulses run, and correct between frames, too.")
     lost_limit_s: Positive | None = Field(None, description="End after so long without a star; not given: never.")
 
 
@@ -152,6 +153,11 @@ class Config(_Table):
 
     def guider_settings(self, *, corrections: bool = True) -> GuiderSettings:
         """What the guider is asked for."""
+        if self.guiding.overlapped and self.guiding.after_pulse_s > 0:
+            raise ConfigError(
+                f"guiding.after_pulse_s is {self.guiding.after_pulse_s:g}, but with guiding.overlapped nothing waits; "
+                "allowed: 0"
+            )
         return GuiderSettings(
             ra_law=self.guiding.ra.build_law("guiding.ra"),
             dec_law=self.guiding.dec.build_law("guiding.dec"),
@@ -168,6 +174,7 @@ class Config(_Table):
             corrections=corrections,
             focal_length_mm=self.telescope.focal_length_mm,
             after_pulse_s=self.guiding.after_pulse_s,
+            overlapped=self.guiding.overlapped,
             lost_limit_s=self.guiding.lost_limit_s,
             pulses_know_pier=self.mount.pulses_know_pier,
             exposure=self.exposure.rule() if self.exposure.auto else None,

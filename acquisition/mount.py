@@ -54,6 +54,7 @@ class MountInfo:
     can_park: bool = False
     can_offset: bool = False  # takes small shifts of its pointing without a slew
     parallel_pulses: bool = False  # an RA and a Dec pulse at the same time
+    pulses_while_exposing: bool = False  # smooth enough, and whatever the camera does meanwhile
     min_pulse_s: float = 0.001  # shorter ones do nothing
     max_pulse_s: float = 10.0
 

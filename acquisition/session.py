@@ -115,6 +115,11 @@ async def guide(
     ended = "duration reached"
     async with contextlib.AsyncExitStack() as stack:
         camera, mount, accepted = await _open(config, context, stack)
+        if settings.overlapped and not mount.info.pulses_while_exposing:
+            raise ConfigError(
+                f"guiding.overlapped is true, but {mount.info.name} must not be moved during an exposure"
+                f"{'; guide_by = pulses in [mount] may help' if config.mount.guide_by == 'offsets' else ''}"
+            )
         # the first run on a machine compiles for seconds: now, not while stars wait for their first correction
         await asyncio.to_thread(_warm_up, settings, camera.info, accepted.settings)
         recorder = None

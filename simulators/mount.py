@@ -59,6 +59,7 @@ class SimulatedMount:
             can_park=not self._guide_port,
             can_offset=not self._guide_port,
             parallel_pulses=True,
+            pulses_while_exposing=True,
             min_pulse_s=self._spec.min_pulse_s,
             max_pulse_s=self._spec.max_pulse_s,
         )

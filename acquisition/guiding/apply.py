@@ -59,6 +59,11 @@ class Pulse:
     sent_px: float
     limited: bool
 
+    @property
+    def signed_s(self) -> float:
+        """Its duration, with the correction's sign."""
+        return math.copysign(self.duration_s, self.sent_px)
+
 
 NO_PULSE = Pulse(None, 0.0, 0.0, False)
 

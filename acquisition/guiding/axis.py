@@ -10,6 +10,7 @@ from typing import Any
 
 from acquisition.geometry import MountResponse
 from acquisition.guiding.algorithms import (
+    Between,
     Dithered,
     Input,
     Law,
@@ -76,16 +77,23 @@ class Axis:
             self._begin(law, worm)
 
     def measured(
-        self, t_s: float, px: float, err_px: float | None, snr: float | None, exposure_s: float, now_s: float
-    ) -> float:
+        self, t_s: float, px: float, err_px: float | None, snr: float | None, exposure_s: float, now_s: float,
+        until_s: float | None = None, unseen_px: float = 0.0,
+    ) -> float:  # fmt: skip
+        """As `Measured`, but `px` is what the frame showed."""
         k = self._unit_per_px
+        error = None if err_px is None else err_px * k
         self._last_px = self._step(
-            Measured(t_s, px * k, None if err_px is None else err_px * k, snr, exposure_s, now_s)
+            Measured(t_s, (px - unseen_px) * k, error, snr, exposure_s, now_s, until_s, unseen_px * k)
         )
         return self._last_px
 
-    def lost(self, t_s: float, exposure_s: float) -> float:
-        self._last_px = self._step(Lost(t_s, exposure_s, t_s))
+    def lost(self, t_s: float, exposure_s: float, until_s: float | None = None) -> float:
+        self._last_px = self._step(Lost(t_s, exposure_s, t_s, until_s))
+        return self._last_px
+
+    def between(self, now_s: float, until_s: float) -> float:
+        self._last_px = self._step(Between(now_s, until_s))
         return self._last_px
 
     def resumed(self) -> None:

@@ -267,8 +267,10 @@ class Guider:
             self._frames, self._mount, self._settings, self._orders, self._announcer, self._random, response, pointing,
             first, self._worm,
         )  # fmt: skip
+        free = self._frames.running_free() if self._settings.overlapped else contextlib.nullcontext()
         try:
-            await stretch.run(end_s)
+            async with free:
+                await stretch.run(end_s)
         finally:
             self._worm = stretch.worm
 

@@ -7,8 +7,9 @@ reopened for as long as it takes (`acquisition.reopening`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -61,6 +62,8 @@ class FrameSource:
         self._not_before_s = -math.inf
         self._auto = auto
         self._asked_s, self._asked_gain = camera.settings.exposure_s, camera.settings.gain
+        self._runs_free = False
+        self._exposing: asyncio.Task[Image] | None = None  # while it runs free
 
     @property
     def settings(self) -> CameraSettings:
@@ -77,6 +80,27 @@ class FrameSource:
         await self._chain.reset_pipeline()
         if self._auto is not None:
             self._auto.forget()
+
+    @contextlib.asynccontextmanager
+    async def running_free(self) -> AsyncIterator[None]:
+        """Meanwhile the next exposure begins as soon as a frame is there, and no frame is stale."""
+        self._runs_free, self._not_before_s = True, -math.inf
+        try:
+            yield
+        finally:
+            self._runs_free = False
+            exposing, self._exposing = self._exposing, None
+            if exposing is not None:
+                exposing.cancel()
+                with contextlib.suppress(asyncio.CancelledError, DeviceError):
+                    await exposing
+
+    async def arrives(self, within_s: float | None) -> bool:
+        """Whether the next frame of a camera that runs free is there by then, or why there is none."""
+        if self._exposing is None:
+            self._exposing = self._expose()
+        await asyncio.wait({self._exposing}, timeout=within_s)
+        return self._exposing.done()
 
     async def moved(self, wait_s: float = 0.0) -> None:
         """The mount has just moved: frames that begin within `wait_s` from now, or before, are stale; waits so long."""
@@ -95,15 +119,11 @@ class FrameSource:
         Parameters
         ----------
         exposure_s : float, optional
-            From this frame on, if given; what the camera makes of it is in `settings`. Where a law sets exposure
-            times, no longer than that.
+            From this frame on, if given (from the next but one while the camera runs free); what the camera makes of
+            it is in `settings`. Where a law sets exposure times, no longer than that.
         """
         try:
-            wanted_s, gain = self._wanted(exposure_s)
-            if (wanted_s, gain) != (self._asked_s, self._asked_gain):
-                await self._frames.configure(replace(self.settings, exposure_s=wanted_s, gain=gain))
-                self._asked_s, self._asked_gain = wanted_s, gain
-            image = await self._frames.expose()
+            image = await self._next(exposure_s)
         except DeviceError as error:
             return str(error)
         start_s = image.facts.start_loop_s
@@ -129,6 +149,27 @@ class FrameSource:
             offsets.dx, offsets.dy, offsets.dx_err, offsets.dy_err,
             tuple(stars.stars), image, self._camera.truth(image),
         )  # fmt: skip
+
+    async def _next(self, exposure_s: float | None) -> Image:
+        if not self._runs_free:
+            await self._configure(exposure_s)
+            return await self._frames.expose()
+        await self.arrives(None)
+        assert self._exposing is not None
+        exposing, self._exposing = self._exposing, None
+        image = exposing.result()
+        await self._configure(exposure_s)
+        self._exposing = self._expose()
+        return image
+
+    def _expose(self) -> asyncio.Task[Image]:
+        return asyncio.create_task(self._frames.expose())
+
+    async def _configure(self, exposure_s: float | None) -> None:
+        wanted_s, gain = self._wanted(exposure_s)
+        if (wanted_s, gain) != (self._asked_s, self._asked_gain):
+            await self._frames.configure(replace(self.settings, exposure_s=wanted_s, gain=gain))
+            self._asked_s, self._asked_gain = wanted_s, gain
 
     def _wanted(self, exposure_s: float | None) -> tuple[float, float | None]:
         """Exposure and gain of the next frame."""

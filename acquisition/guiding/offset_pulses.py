@@ -35,7 +35,9 @@ class OffsetPulses:
 
     @property
     def info(self) -> MountInfo:
-        return replace(self._mount.info, parallel_pulses=False, min_pulse_s=0.001, max_pulse_s=10.0)
+        return replace(
+            self._mount.info, parallel_pulses=False, pulses_while_exposing=False, min_pulse_s=0.001, max_pulse_s=10.0
+        )
 
     async def connect(self) -> None:
         await self._mount.connect()

@@ -55,7 +55,7 @@ class Pulses:
         if not await self._mount.try_pulse(ra, dec):
             return NO_PULSE, NO_PULSE
         for i, pulse in enumerate((ra, dec)):
-            self._net_s[i] += _signed_s(pulse)
+            self._net_s[i] += pulse.signed_s
             self._watch_limited(i, pulse)
         return ra, dec
 
@@ -64,7 +64,7 @@ class Pulses:
         if both_ways and limits.mode != "off":
             limits = replace(limits, mode="auto")
         pulse = plan_pulse(correction_px, axis, limits, positive, self._mount.info.min_pulse_s)
-        net_s = self._net_s[i] + _signed_s(pulse)
+        net_s = self._net_s[i] + pulse.signed_s
         if abs(net_s) <= limits.max_net_pulse_s or abs(net_s) < abs(self._net_s[i]):
             return pulse
         assert pulse.direction is not None
@@ -91,7 +91,3 @@ class Pulses:
         if (name, kind) not in self._told:
             self._told.add((name, kind))
             self._announcer.alarm(kind, text)
-
-
-def _signed_s(pulse: Pulse) -> float:
-    return pulse.duration_s if pulse.sent_px > 0 else -pulse.duration_s

@@ -32,18 +32,20 @@ from acquisition.guiding.events import (
 from acquisition.guiding.lock import Lock
 from acquisition.guiding.measure import FrameSource, Measurement
 from acquisition.guiding.orders import Orders
+from acquisition.guiding.overlap import RecentPulses
 from acquisition.guiding.pulses import Pulses
 from acquisition.guiding.settings import GuiderSettings
 from acquisition.guiding.settle import Outcome, SettleState, settle_step
 from acquisition.guiding.vigilance import Vigilance
 from acquisition.guiding.watched_mount import WatchedMount, same_pointing
 from acquisition.images import Image
-from acquisition.mount import MountState
+from acquisition.mount import Direction, MountState
 from acquisition.virtual_time import VirtualTimeLoop, utc_now
 
 _LEARN_EVERY_S = 600.0  # between notes of what the RA law has learned
 _LOOK_EVERY_S = 10.0  # at what the mount says of itself
 _JUMP_PX = 5.0
+_OVERLAPPED_EVERY_S = 0.5  # corrections while a frame is exposed
 _SLEW_POLL_S = 1.0
 
 
@@ -93,6 +95,8 @@ class Stretch:
         self._lock = Lock.on(first)
         self._pulses = Pulses(mount, response, settings.ra_limits, settings.dec_limits, announcer)
         self._vigilance = Vigilance(announcer)
+        self._recent = RecentPulses()
+        self._between_s = 0.0  # of pulse on RA since the last frame, positive: West
         self._guides = settings.corrections and "off" not in (settings.ra_limits.mode, settings.dec_limits.mode)
         self._wobble_px = 0.0  # how far RA is off on purpose
         self._exposure_s = frames.settings.exposure_s
@@ -133,7 +137,7 @@ class Stretch:
                 if _now() >= next_dither_s:
                     next_dither_s = _now() + every_s
                     self._orders.dither = settings.dither.amount_px, settings.dither.ra_only
-                found = await self._frames.measure(self._next_exposure_s())
+                found = await self._next_frame()
                 if _now() >= look_s or _suspicious(found, lock, distance):
                     look_s = _now() + _LOOK_EVERY_S
                     if await self._repointed():
@@ -148,6 +152,21 @@ class Stretch:
             self._executor.shutdown(wait=False, cancel_futures=True)
             reason = self._orders.stop or "the telescope points elsewhere"
             self._announcer.tell(GuidingEnded(_now(), utc_now(), _now() - began_s, reason))
+
+    async def _next_frame(self) -> Measurement | str:
+        """Measure the next frame; in overlapped mode the laws correct by what they expect until it is there."""
+        if self._settings.overlapped:
+            while not await self._frames.arrives(_OVERLAPPED_EVERY_S):
+                if not self._orders.pause:
+                    ra, _ = await self._send((self._ra.between(_now(), _now() + _OVERLAPPED_EVERY_S), 0.0))
+                    self._ra.sent(ra.sent_px)
+                    self._between_s += ra.signed_s
+        return await self._frames.measure(self._next_exposure_s())
+
+    def _until_s(self) -> float | None:
+        """When the next correction begins; None: after another frame."""
+        short = self._frames.settings.exposure_s <= _OVERLAPPED_EVERY_S
+        return None if short or not self._settings.overlapped else _now() + _OVERLAPPED_EVERY_S
 
     def _change_laws(self) -> None:
         orders = self._orders
@@ -177,28 +196,33 @@ class Stretch:
         settling, true = self._settling is not None, lock.true_displacement(found.truth, self._scale)
         self._seen_s, self._bridged = found.t_s, None
         guided = self._guides and not self._orders.pause
-        self._vigilance.measured(found.t_s, (ra_px + lock.ra_px, dec_px + lock.dec_px), (ra_px, dec_px), guided)
+        unseen = self._recent.unseen(found.t_s - found.exposure_s / 2, found.t_s + found.exposure_s / 2)
+        now_px = ra_px - unseen[0], dec_px - unseen[1]  # as if the exposure had followed all pulses
+        self._vigilance.measured(found.t_s, (now_px[0] + lock.ra_px, now_px[1] + lock.dec_px), now_px, guided)
         wanted, pulses, dither = (0.0, 0.0), (NO_PULSE, NO_PULSE), None
         if self._orders.pause:
             self._announcer.change(State.PAUSED, "paused")
         else:
-            wanted = self._ask(found, ra_px - self._wobble_px, dec_px)
+            wanted = self._ask(found, ra_px - self._wobble_px, dec_px, unseen)
             dither = self._begin_dither(found.image)
             pulses = await self._correct(wanted, dither)
         self._announcer.tell(
             Step(
                 found.t_s, found.utc, self._frame, found.exposure_s, dx, dy, found.dx_err, found.dy_err,
-                _axis_step(ra_px, wanted[0], pulses[0], self._ra),
-                _axis_step(dec_px, wanted[1], pulses[1], self._dec),
+                _axis_step(ra_px, wanted[0], pulses[0], self._ra, Direction.WEST, self._between_s),
+                _axis_step(dec_px, wanted[1], pulses[1], self._dec, Direction.SOUTH),
                 found.stars, settling, self._scale, true,
             )
         )  # fmt: skip
+        self._between_s = 0.0
         if dither is not None:
             self._announcer.tell(dither)
             self._announcer.tell(Settling(_now(), None))
         return math.hypot(dx, dy)
 
-    def _ask(self, found: Measurement, ra_px: float, dec_px: float) -> tuple[float, float]:
+    def _ask(
+        self, found: Measurement, ra_px: float, dec_px: float, unseen_px: tuple[float, float]
+    ) -> tuple[float, float]:
         """What the laws want."""
         ra, dec = self._ra, self._dec
         if self._announcer.state is State.PAUSED:
@@ -209,8 +233,8 @@ class Stretch:
         ra_err, dec_err = _axis_errors(found, self._response)
         snr = max((star.snr for star in found.stars if star.used), default=None)
         return (
-            ra.measured(found.t_s, ra_px, ra_err, snr, found.exposure_s, _now()),
-            dec.measured(found.t_s, dec_px, dec_err, snr, found.exposure_s, _now()),
+            ra.measured(found.t_s, ra_px, ra_err, snr, found.exposure_s, _now(), self._until_s(), unseen_px[0]),
+            dec.measured(found.t_s, dec_px, dec_err, snr, found.exposure_s, _now(), None, unseen_px[1]),
         )
 
     async def _lost(self, reason: str) -> None:
@@ -223,15 +247,15 @@ class Stretch:
             self._announcer.tell(Dropped(now, self._frame, reason))
             return
         exposure_s = self._frames.settings.exposure_s
-        wanted = self._ra.lost(now, exposure_s), self._dec.lost(now, exposure_s)
+        wanted = self._ra.lost(now, exposure_s, self._until_s()), self._dec.lost(now, exposure_s)
         bridged = any(wanted) and self._settings.corrections
         if bridged is not self._bridged:
             self._bridged = bridged
             how = "guided by prediction" if bridged else "no corrections until a star is back"
             self._announcer.change(State.LOST_LOCK, f"{reason}; {how}", anew=True)
         ra, dec = await self._correct(wanted)
-        signed_s = (math.copysign(pulse.duration_s, pulse.sent_px) for pulse in (ra, dec))
-        self._announcer.tell(Dropped(now, self._frame, reason, *signed_s))
+        self._announcer.tell(Dropped(now, self._frame, reason, ra.signed_s + self._between_s, dec.signed_s))
+        self._between_s = 0.0
 
     async def _correct(self, wanted: tuple[float, float], dither: DitherBegan | None = None) -> tuple[Pulse, Pulse]:
         """Send what the laws want, as far as limits and the mount allow, and tell the laws what that was.
@@ -260,7 +284,9 @@ class Stretch:
         pulses = await self._pulses.send(allowed, both_ways=self._settling is not None)
         self._vigilance.sent(pulses[0].sent_px, pulses[1].sent_px)
         self._frames.corrected(*self._response.to_pixels(pulses[0].sent_px, pulses[1].sent_px))
-        if self._mount.down or any(pulse.direction for pulse in pulses):
+        if self._settings.overlapped:
+            self._recent.ended(_now(), *pulses, self._mount.info.parallel_pulses)
+        elif self._mount.down or any(pulse.direction for pulse in pulses):
             await self._frames.moved(self._settings.after_pulse_s)
         return pulses
 
@@ -338,7 +364,10 @@ def _axis_errors(found: Measurement, response: MountResponse) -> tuple[float | N
     return math.hypot(ra_x, ra_y), math.hypot(dec_x, dec_y)
 
 
-def _axis_step(displacement_px: float, correction_px: float, pulse: Pulse, axis: Axis) -> AxisStep:
-    return AxisStep(
-        displacement_px, correction_px, pulse.direction, pulse.duration_s, pulse.limited, axis.expected_rms_px
-    )
+def _axis_step(
+    displacement_px: float, correction_px: float, pulse: Pulse, axis: Axis, positive: Direction, before_s: float = 0.0
+) -> AxisStep:
+    """What is told of an axis; `before_s` of pulse went out between the frame before and this one."""
+    net_s = round(pulse.signed_s + before_s, 3)
+    direction = None if net_s == 0 else positive if net_s > 0 else positive.opposite
+    return AxisStep(displacement_px, correction_px, direction, abs(net_s), pulse.limited, axis.expected_rms_px)

@@ -93,6 +93,7 @@ class SerialMount:
                     can_slew=True,
                     can_park=self._dialect.can_park,
                     parallel_pulses=self._dialect.parallel,
+                    pulses_while_exposing=True,
                     max_pulse_s=10.0,
                 )
             self._users += 1

@@ -42,7 +42,7 @@ class St4Mount:
 
     @property
     def info(self) -> MountInfo:
-        return MountInfo(f"guide port of {self._there().name}", parallel_pulses=True)
+        return MountInfo(f"guide port of {self._there().name}", parallel_pulses=True, pulses_while_exposing=True)
 
     async def connect(self) -> None:
         """Connect the camera and open all contacts; `DeviceNotFound` when no camera of the run has a guide port."""

@@ -7,7 +7,7 @@ from typing import Any
 from .backlash_aware import BacklashAware
 from .hysteresis import Hysteresis
 from .identity import Identity
-from .law import Dithered, Input, Law, Lost, Measured, Resumed, Sent, Settled, Unit, Work, Worked
+from .law import Between, Dithered, Input, Law, Lost, Measured, Resumed, Sent, Settled, Unit, Work, Worked
 from .lowpass import Lowpass, Lowpass2
 from .predictive import Predictive
 from .predictive_pec import PredictivePec
@@ -34,6 +34,7 @@ LAWS: dict[str, type[Law[Any]]] = {
 __all__ = [
     "LAWS",
     "BacklashAware",
+    "Between",
     "Dithered",
     "Hysteresis",
     "Identity",

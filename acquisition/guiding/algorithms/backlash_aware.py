@@ -41,6 +41,10 @@ class BacklashAwareState:
         How far the motor has.
     pending : float
         The last correction: `Sent` may still say that it was less.
+    turned : float
+        How far the motor has turned for the one before.
+    dragged : float or array (hypotheses,)
+        How far that moved the axis.
     lock : float
         How far the lock was moved.
     expected_rms : float or None
@@ -55,6 +59,8 @@ class BacklashAwareState:
     axis: FloatArray | None = None
     motor: float = 0.0
     pending: float = 0.0
+    turned: float = 0.0
+    dragged: float | FloatArray = 0.0
     lock: float = 0.0
     expected_rms: float | None = None
     t_s: float = 0.0
@@ -99,7 +105,9 @@ class BacklashAware:
         from acquisition.kernels import kalman_bank
 
         assert state.axis is not None
-        positions = np.repeat(given.displacement + state.lock + state.axis, len(_WALKS))
+        # of a pulse that was still running in the exposure, each hypothesis has moved the axis by an amount of its own
+        unseen = given.unseen - given.unseen / state.turned * state.dragged if state.turned else 0.0
+        positions = np.repeat(given.displacement + state.lock + state.axis + unseen, len(_WALKS))
         if state.bank is None:
             none = np.zeros(0)
             walks = np.tile(_WALKS, (len(_HYPOTHESES), 1))
@@ -137,11 +145,11 @@ class BacklashAware:
 def _turned(state: BacklashAwareState) -> BacklashAwareState:
     """After the last correction: the motor has turned, and drags the axis where the gap is used up."""
     if state.pending == 0:
-        return state
+        return replace(state, turned=0.0)
     assert state.axis is not None
     motor = state.motor + state.pending
     axis = np.minimum(np.maximum(state.axis, motor - _HYPOTHESES), motor)
-    return replace(state, motor=motor, axis=axis, pending=0.0)
+    return replace(state, motor=motor, axis=axis, pending=0.0, turned=state.pending, dragged=axis - state.axis)
 
 
 def _predict(state: BacklashAwareState, t_s: float) -> tuple[int, float, float]:

@@ -1,7 +1,7 @@
 """The contract of a guide law: one axis, one number in, one number out.
 
-In: what happened on the axis (`Measured`, `Lost`, `Dithered`, `Settled`, `Sent`, `Resumed`, `Worked`). Out: a new state
-and a correction.
+In: what happened on the axis (`Measured`, `Lost`, `Between`, `Dithered`, `Settled`, `Sent`, `Resumed`, `Worked`). Out:
+a new state and a correction.
 
 Signs: a displacement is where the star is minus where it should be; the correction has its sign and is subtracted:
 next displacement = displacement - correction + what the sky and the mount did.
@@ -27,13 +27,18 @@ class Measured:
     t_s : float
         Middle of the exposure on the event loop's clock, s.
     displacement : float
-        In the law's unit.
+        In the law's unit; as if all corrections sent so far had been over before the exposure began.
     error : float or None
         Its standard error, in the law's unit.
     snr : float or None
     exposure_s : float
     now_s : float or None
         When the correction will begin; None: with the end of the exposure.
+    until_s : float or None
+        When the next one will; None: after another such frame.
+    unseen : float
+        Share of the corrections that the displacement is reckoned to have, but that were sent during the exposure and
+        too late to show in it; law's unit.
     """
 
     t_s: float
@@ -42,6 +47,8 @@ class Measured:
     snr: float | None = None
     exposure_s: float = 0.0
     now_s: float | None = None
+    until_s: float | None = None
+    unseen: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,15 @@ class Lost:
     t_s: float
     exposure_s: float = 0.0
     now_s: float | None = None
+    until_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """During an exposure: a law that predicts may ask for a correction that holds from `now_s` until `until_s`."""
+
+    now_s: float
+    until_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +116,7 @@ class Worked:
     result: Any
 
 
-Input: TypeAlias = Measured | Lost | Dithered | Settled | Sent | Resumed | Worked
+Input: TypeAlias = Measured | Lost | Between | Dithered | Settled | Sent | Resumed | Worked
 
 
 class Law(Protocol[S]):
@@ -116,7 +132,7 @@ class Law(Protocol[S]):
         """The state before the first frame, and after a re-selection of stars."""
 
     def step(self, state: S, given: Input) -> tuple[S, float]:
-        """The state after `given`, and the correction (0 unless `given` is `Measured` or `Lost`)."""
+        """The state after `given`, and the correction (0 unless `given` is `Measured`, `Lost` or `Between`)."""
 
 
 def check_range(law: str, name: str, value: float, low: float, high: float) -> None:

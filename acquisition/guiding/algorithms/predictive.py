@@ -14,7 +14,18 @@ from numpy.typing import NDArray
 
 from acquisition.guiding.algorithms.cycle import correction_time, usual_cycle
 from acquisition.guiding.algorithms.history import Table
-from acquisition.guiding.algorithms.law import Dithered, Input, Lost, Measured, Sent, Unit, Work, Worked, check_range
+from acquisition.guiding.algorithms.law import (
+    Between,
+    Dithered,
+    Input,
+    Lost,
+    Measured,
+    Sent,
+    Unit,
+    Work,
+    Worked,
+    check_range,
+)
 
 if TYPE_CHECKING:
     from acquisition.kernels.kalman_bank import Bank
@@ -184,8 +195,10 @@ class Predictive:
         match given:
             case Measured():
                 return self._measured(state, given)
-            case Lost():
-                return self._lost(state, given)
+            case Lost(t_s=t_s, now_s=now_s, until_s=until_s):
+                return self._expected(state, t_s if now_s is None else now_s, until_s)
+            case Between(now_s=now_s, until_s=until_s):
+                return self._expected(state, now_s, until_s)
             case Dithered(amount=amount):
                 return replace(state, lock=state.lock + amount), 0.0
             case Sent(amount=amount):
@@ -226,20 +239,21 @@ class Predictive:
             history=state.history.append(t_s, given.exposure_s, position, weight, innovation),
         )  # fmt: skip
         state = _with_work(state, t_s)
-        return self._correct(state, now_s - state.epoch_s)
+        return self._correct(state, now_s, given.until_s)
 
-    def _lost(self, state: PredictiveState, given: Lost) -> tuple[PredictiveState, float]:
-        now_s = (given.t_s if given.now_s is None else given.now_s) - state.epoch_s
-        if not state.banks or now_s < state.history.rows[-1, 0]:
+    def _expected(self, state: PredictiveState, now_s: float, until_s: float | None) -> tuple[PredictiveState, float]:
+        """Correct by what is expected alone, as long as that is sure enough."""
+        if not state.banks or now_s - state.epoch_s < state.history.rows[-1, 0]:
             return state, 0.0
-        _, deviation = _predict(state, now_s)
+        _, deviation = _predict(state, now_s - state.epoch_s)
         if deviation > self.lost_limit:
             return replace(state, last_correction=0.0), 0.0
-        return self._correct(state, now_s)
+        return self._correct(state, now_s, until_s)
 
-    def _correct(self, state: PredictiveState, now_s: float) -> tuple[PredictiveState, float]:
+    def _correct(self, state: PredictiveState, now_s: float, until_s: float | None) -> tuple[PredictiveState, float]:
         """Aim at the middle between this correction and the next."""
-        position, deviation = _predict(state, now_s + state.cycle_s / 2)
+        holds_s = state.cycle_s if until_s is None else until_s - now_s
+        position, deviation = _predict(state, now_s - state.epoch_s + holds_s / 2)
         correction = position - state.lock - state.sent
         sent = state.sent + correction
         return replace(state, sent=sent, last_correction=correction, expected_rms=deviation), correction

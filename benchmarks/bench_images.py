@@ -4,7 +4,8 @@
 
 The other interpreter (or that of the environment variable STARLATCH_PYOBS) must have pyobs-core; without one only ours
 is timed. Each figure is the shortest of several runs, in CPU time of the process, so that other programs disturb it
-little. The processors get a catalog, and a header with site, time and WCS.
+little; what takes microseconds is measured in several rounds, ours and theirs in turn, because the speed of a machine
+that is shared changes. The processors get a catalog, and a header with site, time and WCS.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import subprocess
 import time
 import warnings
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -26,6 +28,7 @@ warnings.simplefilter("ignore")
 
 KINDS = ("uint16", "float32")
 PLAIN = "copy and byte swap"
+ROUNDS = 4
 HEADER = {
     "EXPTIME": 2.0,
     "DATE-OBS": "2026-03-01T20:15:00.000",
@@ -73,7 +76,7 @@ def camera_frame_with_catalog(image_class: Any) -> Any:
     image = with_catalog(image_class)
     if not hasattr(image_class, "from_camera"):
         return image
-    frame = image_class.from_camera(image.data, image.facts)
+    frame = image_class.from_camera(image.data, replace(image.facts))  # every fact, read
     frame.catalog = image.catalog
     return frame
 
@@ -101,7 +104,7 @@ def best_ms(work: Callable[..., Any], runs: int, prepare: Callable[[], tuple[Any
 
 
 def measure(package: str, sides: list[int]) -> dict[str, float]:
-    """Milliseconds by task; what the package lacks or cannot do is left out."""
+    """Milliseconds by task: with pixels of these sides, and with a catalog."""
     image_class = import_module(package).Image
     found: dict[str, float] = {}
     for side in sides:
@@ -129,6 +132,12 @@ def measure(package: str, sides: list[int]) -> dict[str, float]:
     return found
 
 
+def keep_shorter(times: dict[str, float], more: dict[str, float]) -> None:
+    """Add figures of another round."""
+    for name, ms in more.items():
+        times[name] = min(ms, times.get(name, ms))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
@@ -137,15 +146,17 @@ def main() -> None:
     parser.add_argument("--side", type=int, action="append", help="pixels along a side; default 1024 and 4096")
     parser.add_argument("--only", help=argparse.SUPPRESS)  # the other process: package to be measured
     options = parser.parse_args()
-    sides = options.side or [1024, 4096]
     if options.only:
-        print(json.dumps(measure(options.only, sides)))
+        print(json.dumps(measure(options.only, options.side or [])))
         return
-    ours, theirs = measure("acquisition.images", sides), {}
-    if options.pyobs:
-        command = [options.pyobs, __file__, "--only", "pyobs.images", *(f"--side={side}" for side in sides)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        theirs = json.loads(done.stdout.splitlines()[-1])
+    ours: dict[str, float] = {}
+    theirs: dict[str, float] = {}
+    for sides in (options.side or [1024, 4096], *[[]] * (ROUNDS - 1)):
+        keep_shorter(ours, measure("acquisition.images", sides))
+        if options.pyobs:
+            command = [options.pyobs, __file__, "--only", "pyobs.images", *(f"--side={side}" for side in sides)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            keep_shorter(theirs, json.loads(done.stdout.splitlines()[-1]))
     print(f"{'':36}{'ours/ms':>10}{'pyobs/ms':>10}{'ratio':>8}{'/copy+swap':>12}")
     for name, ours_ms in ours.items():
         other = theirs.get(name)

@@ -21,7 +21,7 @@ from astropy.io.misc import yaml
 from astropy.table import Column, MaskedColumn, Table
 from numpy.typing import NDArray
 
-from .header import exact_card
+from .cards import exact_card
 from .text import from_ascii, is_plain, to_ascii
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import Any
 
 from astropy.io.fits.card import Undefined
 
-from .header import parse_utc
+from .cardvalues import parse_utc
 from .text import from_ascii
 
 _PLACEHOLDER = re.compile(r"\{([\w-]+)(?:\|([\w-]+)((?::[^{}:|]*)*))?\}")

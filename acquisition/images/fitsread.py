@@ -20,8 +20,8 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from .cards import mend_long_texts
 from .fits import BLOCK, CHUNK, FitsParts, crc32, quiet
-from .header import mend_long_texts
 
 _DECOMPRESS = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ\x00": lzma.decompress}
 

@@ -20,8 +20,8 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from .cards import exact_card
 from .fits import BLOCK, CHUNK, FitsParts, crc32, quiet
-from .header import exact_card
 
 if TYPE_CHECKING:
     from astropy.table import Table

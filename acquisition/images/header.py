@@ -9,21 +9,28 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from astropy.io.fits import Card, Header
 from astropy.io.fits.verify import VerifyError
 
+from .cards import exact_card
+from .cardvalues import as_clock, as_degrees, as_integer, as_number, as_right_ascension, as_text, parse_utc
 from .facts import FrameFacts, TangentWcs
-from .text import from_ascii, to_ascii
+from .text import to_ascii
 
 _MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 
 _DISTORTION = re.compile(r"PV\d+_\d+|[AB]_ORDER|(CPDIS|CQDIS|DP|DQ)\d.*|D2IM.*")
 
 _CD = ("CD1_1", "CD1_2", "CD2_1", "CD2_2")
+
+Cards = dict[str, Card]
+"""The first card of each keyword."""
 
 
 class _Field(NamedTuple):
@@ -32,8 +39,12 @@ class _Field(NamedTuple):
     name: str  # in FrameFacts
     keywords: tuple[str, ...]  # all are written; the first one understood is read
     comment: str
-    read: Callable[[Any], Any]  # a card's value -> the fact, or None if not understood
+    understand: Callable[[Any], Any]  # a card's value -> the fact, or None
     others: tuple[str, ...] = ()  # other programs' keywords: read, if none of ours is there
+
+    def read(self, cards: Cards) -> Any:
+        """The fact, or None."""
+        return _first(cards, (*self.keywords, *self.others), self.understand)
 
 
 def facts_to_header(facts: FrameFacts, shape: tuple[int, ...] = ()) -> Header:
@@ -63,109 +74,50 @@ def facts_to_header(facts: FrameFacts, shape: tuple[int, ...] = ()) -> Header:
 
 
 def facts_from_header(header: Header) -> FrameFacts:
-    """What a header says of its frame, whoever wrote it; never raises.
+    """What a header says of its frame now, whoever wrote it; never raises.
 
     A card that is missing, blank or of the wrong type is as good as none. Angles may be sexagesimal (right ascensions
     then in hours), times may carry a UTC offset, and the WCS may be written with CD, PC or CDELT and CROTA2; of a
     projection with SIP distortion the linear part is taken.
     """
-    cards: Cards = {}
-    for card in header.cards:
-        cards.setdefault(card.keyword, card)
-    facts = {field.name: _first(cards, (*field.keywords, *field.others), field.read) for field in _FIELDS}
-    if facts["x_pixel_size_um"] is None and facts["y_pixel_size_um"] is None:  # pyobs states unbinned mm
-        pixel_mm = _first(cards, ("DET-PIXL",), _number)
-        for axis in "xy":
-            if pixel_mm is not None and facts[f"{axis}_binning"] is not None:
-                facts[f"{axis}_pixel_size_um"] = pixel_mm * 1000 * facts[f"{axis}_binning"]
-    return FrameFacts(start_utc=_start(cards), data_max_adu=_data_max(cards), wcs=_wcs(cards), **facts)
+    return FrameFacts(*_all(HeaderFacts.of(header)))
 
 
-def set_naxis(header: Header, shape: tuple[int, ...]) -> None:
-    """Make the NAXIS cards state a shape of two or more axes; otherwise leave the header alone."""
-    n_axes = len(shape)
-    if n_axes < 2:
-        return
-    if "NAXIS" in header:
-        header["NAXIS"] = n_axes
-    for axis in range(1, n_axes + 1):
-        header[f"NAXIS{axis}"] = shape[-axis]
-    surplus = n_axes + 1
-    while f"NAXIS{surplus}" in header:
-        del header[f"NAXIS{surplus}"]
-        surplus += 1
+class HeaderFacts(FrameFacts):
+    """What a header says that nobody will change: each fact is read when it is first asked for, then kept.
 
-
-def exact_card(keyword: str, value: str | float | bool, comment: str) -> Card:
-    """A card that states a number to the last bit and a text to the last character.
-
-    Astropy cuts numbers after 20 characters, and breaks a long text within the two quotes that stand for one.
+    Astropy takes 20 µs and more to understand one card; a frame from a file has a hundred, and a processor asks for a
+    few. Otherwise the same as, and equal to, the `facts_from_header`.
     """
-    if isinstance(value, float) and len(repr(value)) > 20:
-        name = f"{keyword:<8}" if len(keyword) <= 8 else f"HIERARCH {keyword} "
-        statement = f"{name}= {repr(value).replace('e', 'E')}"
-        if len(statement) <= 80:
-            return Card.fromstring(f"{statement} / {comment}"[:80])
-    if isinstance(value, str) and len(value) + value.count("'") > 68 and len(keyword) <= 8:
-        pieces = [""]
-        for character in value:
-            quoted = "''" if character == "'" else character
-            if len(pieces[-1]) + len(quoted) > 67:
-                pieces.append("")
-            pieces[-1] += quoted
-        starts = [f"{keyword:<8}= ", *["CONTINUE  "] * (len(pieces) - 1)]
-        ends = [*["&'"] * (len(pieces) - 1), f"' / {comment}"]
-        lines = [f"{start}'{piece}{end}" for start, piece, end in zip(starts, pieces, ends, strict=True)]
-        return Card.fromstring("".join(line[:80].ljust(80) for line in lines))
-    return Card(keyword, value, comment)
+
+    __slots__ = ("_cards",)
+
+    _cards: Cards
+
+    @classmethod
+    def of(cls, header: Header) -> FrameFacts:
+        cards: Cards = {card.keyword: card for card in reversed(list(header.cards))}
+        facts = cls.__new__(cls)  # with every slot still empty
+        object.__setattr__(facts, "_cards", cards)
+        return facts
+
+    def __getattr__(self, name: str) -> Any:
+        """What Python calls for a slot that is empty."""
+        if name not in _READERS:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+        fact = _READERS[name](self._cards)
+        object.__setattr__(self, name, fact)
+        return fact
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FrameFacts) and _all(self) == _all(other)
+
+    __hash__ = FrameFacts.__hash__
 
 
-def mend_long_texts(header: Header) -> None:
-    """Read texts that are continued over several cards once more, since astropy misreads ``'/`` and ``&`` in them."""
-    for index, card in enumerate(header.cards):
-        image = card.image
-        if len(image) <= 80 or "CONTINUE" not in image:
-            continue
-        lines = [image[start : start + 80] for start in range(0, len(image), 80)]
-        lines[0] = lines[0].partition("=")[2]
-        pieces = [match[1].replace("''", "'") for line in lines if (match := re.search(r"'((?:[^']|'')*)'", line))]
-        if len(pieces) == len(lines):
-            text = "".join(piece.removesuffix("&") for piece in pieces[:-1]) + pieces[-1].rstrip()
-            if text != card.value:
-                header[index] = text
-
-
-def parse_utc(text: str) -> datetime | None:
-    """A time in ISO 8601, or a day as FITS wrote it until 1998 (DD/MM/YY); UTC unless it states an offset.
-
-    None if it is neither.
-    """
-    text = text.strip()
-    old = re.fullmatch(r"(\d\d)/(\d\d)/(\d\d)", text)
-    if old:
-        text = f"19{old[3]}-{old[2]}-{old[1]}"
-    try:
-        time = datetime.fromisoformat(text)
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def parse_section(value: Any) -> tuple[slice, slice]:
-    """The (rows, columns) of a section such as ``[x1:x2,y1:y2]``, which is 1-based and includes both ends.
-
-    Raises
-    ------
-    ValueError
-        If it is no such text, or empty.
-    """
-    match = re.fullmatch(r"\s*\[\s*(\d+)\s*:\s*(\d+)\s*,\s*(\d+)\s*:\s*(\d+)\s*\]\s*", str(value))
-    if match is None:
-        raise ValueError(f"section is {value!r}; it should look like [1:100,1:50]")
-    x1, x2, y1, y2 = (int(number) for number in match.groups())
-    if not (1 <= x1 <= x2 and 1 <= y1 <= y2):
-        raise ValueError(f"section is {value}; it should count from 1 and upwards")
-    return slice(y1 - 1, y2), slice(x1 - 1, x2)
+def _all(facts: FrameFacts) -> tuple[Any, ...]:
+    """Every fact, in the order of `FrameFacts`."""
+    return tuple(getattr(facts, field.name) for field in fields(FrameFacts))
 
 
 # --- facts -> cards -----------------------------------------------------------------------------------------------
@@ -247,15 +199,13 @@ def _dms(dec_deg: float) -> str:
 
 # --- cards -> facts -----------------------------------------------------------------------------------------------
 
-Cards = dict[str, Card]
 
-
-def _first(cards: Cards, keywords: tuple[str, ...], read: Callable[[Any], Any]) -> Any:
-    """What the first card says that is there and can be read, else None."""
+def _first(cards: Cards, keywords: tuple[str, ...], understand: Callable[[Any], Any]) -> Any:
+    """What the first card says that is there and can be understood, else None."""
     for keyword in keywords:
         if keyword in cards:
             try:
-                fact = read(cards[keyword].value)
+                fact = understand(cards[keyword].value)
             except VerifyError:  # not FITS at all
                 continue
             if fact is not None:
@@ -263,94 +213,54 @@ def _first(cards: Cards, keywords: tuple[str, ...], read: Callable[[Any], Any]) 
     return None
 
 
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _integer(value: Any) -> int | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    number = _number(value)
-    return int(number) if number is not None and number.is_integer() else None
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, str):
-        return from_ascii(value) if value.strip() else None
-    return None if _number(value) is None else str(value)
-
-
-def _sexagesimal(value: Any) -> float | None:
-    """A text of two or three numbers, such as ``-00:55:31``, in the unit of the first; None if it is not one."""
-    if not isinstance(value, str):
-        return None
-    match = re.fullmatch(r"\s*([+-]?)(\d+)[:\shd°]\s*(\d+)(?:[:\sm'′]\s*(\d+\.?\d*)?)?[s\"″]?\s*", value)
-    if match is None:
-        return None
-    magnitude = int(match[2]) + int(match[3]) / 60 + float(match[4] or 0) / 3600
-    return -magnitude if match[1] == "-" else magnitude
-
-
-def _degrees(value: Any) -> float | None:
-    number = _sexagesimal(value)
-    return _number(value) if number is None else number
-
-
-def _right_ascension(value: Any) -> float | None:
-    hours = _sexagesimal(value)
-    return _number(value) if hours is None else hours * 15
-
-
 def _start(cards: Cards) -> datetime | None:
-    scale = _first(cards, ("TIMESYS",), _text)
+    scale = _first(cards, ("TIMESYS",), as_text)
     if scale is not None and scale.strip().upper() not in ("UTC", "UT", "GMT"):
         return None
     for keyword in ("DATE-OBS", "DATE-BEG"):
-        text = _first(cards, (keyword,), _text)
+        text = _first(cards, (keyword,), as_text)
         if text is None:
             continue
         if ":" not in text:  # a day; its time may be in another card
-            clock, day = _first(cards, ("TIME-OBS", "TIME-BEG", "UTC-OBS", "UTSTART", "UT"), _clock), parse_utc(text)
+            clock, day = _first(cards, ("TIME-OBS", "TIME-BEG", "UTC-OBS", "UTSTART", "UT"), as_clock), parse_utc(text)
             if clock is None or day is None:
                 continue
             text = f"{day:%Y-%m-%d}T{clock}"
         start = parse_utc(text)
         if start is not None:
             return start
-    mjd = _first(cards, ("MJD-OBS", "MJD-BEG"), _number)
+    mjd = _first(cards, ("MJD-OBS", "MJD-BEG"), as_number)
     try:
         return None if mjd is None else _MJD_EPOCH + timedelta(days=mjd)
     except OverflowError:
         return None
 
 
-def _clock(value: Any) -> str | None:
-    match = re.fullmatch(r"\s*(\d\d:\d\d:\d\d(\.\d+)?)\.?\s*", value) if isinstance(value, str) else None
-    return None if match is None else match[1]
-
-
 def _data_max(cards: Cards) -> float | None:
     """Where pixels are clipped. A DATAMAX beside a DATAMIN is the range of that picture, not of the camera."""
     keywords = ("SATURATE", "SATLEVEL") if "DATAMIN" in cards else ("SATURATE", "SATLEVEL", "DATAMAX")
-    number: float | None = _first(cards, keywords, _number)
+    number: float | None = _first(cards, keywords, as_number)
     return number
+
+
+def _pixel_size_um(axis: str, cards: Cards) -> float | None:
+    """Of a binned pixel; pyobs states that of an unbinned one, in mm."""
+    sizes: dict[str, float | None] = {along: _BY_NAME[f"{along}_pixel_size_um"].read(cards) for along in "xy"}
+    if any(size is not None for size in sizes.values()):
+        return sizes[axis]
+    pixel_mm, binning = _first(cards, ("DET-PIXL",), as_number), _BY_NAME[f"{axis}_binning"].read(cards)
+    return None if pixel_mm is None or binning is None else float(pixel_mm * 1000 * binning)
 
 
 def _wcs(cards: Cards) -> TangentWcs | None:
     def text(keyword: str, default: str) -> str:
-        found: str = _first(cards, (keyword,), _text) or default
+        found: str = _first(cards, (keyword,), as_text) or default
         return found.strip()
 
     def number(keyword: str, default: float = math.nan) -> float:
         if keyword not in cards:
             return default
-        found: float | None = _first(cards, (keyword,), _number)
+        found: float | None = _first(cards, (keyword,), as_number)
         return math.nan if found is None else found
 
     if (text("CTYPE1", "")[:8], text("CTYPE2", "")[:8]) != ("RA---TAN", "DEC--TAN"):
@@ -381,52 +291,65 @@ def _cd_matrix(cards: Cards, number: Callable[..., float]) -> tuple[float, float
 
 _FIELDS = (
     # time
-    _Field("exposure_s", ("EXPTIME", "EXPOSURE", "XPOSURE"), "[s] exposure time", _number),
-    _Field("start_uncertainty_s", ("TIMSYER",), "[s] uncertainty of the start", _number),
+    _Field("exposure_s", ("EXPTIME", "EXPOSURE", "XPOSURE"), "[s] exposure time", as_number),
+    _Field("start_uncertainty_s", ("TIMSYER",), "[s] uncertainty of the start", as_number),
     # camera
-    _Field("instrument", ("INSTRUME",), "camera", _text),
-    _Field("camera_id", ("CAMERAID",), "which of its kind", _text),
-    _Field("detector", ("DETECTOR",), "detector", _text),
-    _Field("x_binning", ("XBINNING", "DET-BIN1"), "binning of columns", _integer),
-    _Field("y_binning", ("YBINNING", "DET-BIN2"), "binning of rows", _integer),
-    _Field("x_pixel_size_um", ("XPIXSZ",), "[um] pixel width, binned", _number, ("PIXSIZE1",)),
-    _Field("y_pixel_size_um", ("YPIXSZ",), "[um] pixel height, binned", _number, ("PIXSIZE2",)),
-    _Field("x_origin_px", ("XORGSUBF",), "[px] first column read, binned, 0 is the edge", _integer),
-    _Field("y_origin_px", ("YORGSUBF",), "[px] first row read, binned, 0 is the edge", _integer),
-    _Field("gain", ("GAIN",), "gain, camera units", _number),
-    _Field("offset", ("OFFSET",), "offset, camera units", _number),
-    _Field("egain_e_per_adu", ("EGAIN", "DET-GAIN"), "[e-/ADU] of the stored values", _number),
-    _Field("read_noise_e", ("RDNOISE",), "[e-] read noise", _number, ("READNOIS", "DET-RON")),
-    _Field("full_well_e", ("DET-SATU",), "[e-] full well", _number),
-    _Field("bit_depth", ("BITDEPTH",), "bits of the ADC", _integer),
-    _Field("ccd_temp_c", ("CCD-TEMP", "DET-TEMP"), "[degC] detector temperature", _number),
-    _Field("set_temp_c", ("SET-TEMP",), "[degC] temperature asked for", _number),
-    _Field("cooler_power_percent", ("COOLPWR",), "[%] cooler power", _number),
-    _Field("bayer_pattern", ("BAYERPAT",), "colours of the first 2x2 pixels", _text),
-    _Field("x_bayer_offset", ("XBAYROFF",), "[px] of the Bayer pattern", _integer),
-    _Field("y_bayer_offset", ("YBAYROFF",), "[px] of the Bayer pattern", _integer),
-    _Field("row_order", ("ROWORDER",), "first row is at the top or at the bottom", _text),
-    _Field("readout_mode", ("READOUTM",), "readout mode", _text),
-    _Field("line_time_s", ("LINETIME",), "[s] rolling shutter: from row to row", _number),
-    _Field("usb_limit", ("USBLIMIT",), "USB bandwidth, camera units", _number),
-    _Field("frame_seq", ("FRAMESEQ",), "number of this frame", _integer),
-    _Field("n_dropped", ("NDROPPED",), "frames lost so far", _integer),
+    _Field("instrument", ("INSTRUME",), "camera", as_text),
+    _Field("camera_id", ("CAMERAID",), "which of its kind", as_text),
+    _Field("detector", ("DETECTOR",), "detector", as_text),
+    _Field("x_binning", ("XBINNING", "DET-BIN1"), "binning of columns", as_integer),
+    _Field("y_binning", ("YBINNING", "DET-BIN2"), "binning of rows", as_integer),
+    _Field("x_pixel_size_um", ("XPIXSZ",), "[um] pixel width, binned", as_number, ("PIXSIZE1",)),
+    _Field("y_pixel_size_um", ("YPIXSZ",), "[um] pixel height, binned", as_number, ("PIXSIZE2",)),
+    _Field("x_origin_px", ("XORGSUBF",), "[px] first column read, binned, 0 is the edge", as_integer),
+    _Field("y_origin_px", ("YORGSUBF",), "[px] first row read, binned, 0 is the edge", as_integer),
+    _Field("gain", ("GAIN",), "gain, camera units", as_number),
+    _Field("offset", ("OFFSET",), "offset, camera units", as_number),
+    _Field("egain_e_per_adu", ("EGAIN", "DET-GAIN"), "[e-/ADU] of the stored values", as_number),
+    _Field("read_noise_e", ("RDNOISE",), "[e-] read noise", as_number, ("READNOIS", "DET-RON")),
+    _Field("full_well_e", ("DET-SATU",), "[e-] full well", as_number),
+    _Field("bit_depth", ("BITDEPTH",), "bits of the ADC", as_integer),
+    _Field("ccd_temp_c", ("CCD-TEMP", "DET-TEMP"), "[degC] detector temperature", as_number),
+    _Field("set_temp_c", ("SET-TEMP",), "[degC] temperature asked for", as_number),
+    _Field("cooler_power_percent", ("COOLPWR",), "[%] cooler power", as_number),
+    _Field("bayer_pattern", ("BAYERPAT",), "colours of the first 2x2 pixels", as_text),
+    _Field("x_bayer_offset", ("XBAYROFF",), "[px] of the Bayer pattern", as_integer),
+    _Field("y_bayer_offset", ("YBAYROFF",), "[px] of the Bayer pattern", as_integer),
+    _Field("row_order", ("ROWORDER",), "first row is at the top or at the bottom", as_text),
+    _Field("readout_mode", ("READOUTM",), "readout mode", as_text),
+    _Field("line_time_s", ("LINETIME",), "[s] rolling shutter: from row to row", as_number),
+    _Field("usb_limit", ("USBLIMIT",), "USB bandwidth, camera units", as_number),
+    _Field("frame_seq", ("FRAMESEQ",), "number of this frame", as_integer),
+    _Field("n_dropped", ("NDROPPED",), "frames lost so far", as_integer),
     # what it is
-    _Field("image_type", ("IMAGETYP",), "type of image", _text),
-    _Field("object_name", ("OBJECT",), "target", _text),
-    _Field("filter_name", ("FILTER",), "filter", _text),
-    _Field("observer", ("OBSERVER",), "observer", _text),
-    _Field("telescope", ("TELESCOP",), "telescope", _text),
-    _Field("focal_length_mm", ("FOCALLEN",), "[mm] focal length", _number, ("TEL-FOCL",)),
-    _Field("aperture_mm", ("APTDIA",), "[mm] aperture", _number),
-    _Field("site_lat_deg", ("SITELAT", "LATITUDE"), "[deg] geodetic latitude, north positive", _degrees, ("LAT-OBS",)),
-    _Field("site_lon_deg", ("SITELONG", "LONGITUD"), "[deg] longitude, east positive", _degrees, ("LONG-OBS",)),
-    _Field("site_elev_m", ("SITEELEV", "HEIGHT"), "[m] above sea level", _number, ("ALT-OBS",)),
-    _Field("software", ("SWCREATE",), "program that made the frame", _text, ("CREATOR", "PROGRAM")),
+    _Field("image_type", ("IMAGETYP",), "type of image", as_text),
+    _Field("object_name", ("OBJECT",), "target", as_text),
+    _Field("filter_name", ("FILTER",), "filter", as_text),
+    _Field("observer", ("OBSERVER",), "observer", as_text),
+    _Field("telescope", ("TELESCOP",), "telescope", as_text),
+    _Field("focal_length_mm", ("FOCALLEN",), "[mm] focal length", as_number, ("TEL-FOCL",)),
+    _Field("aperture_mm", ("APTDIA",), "[mm] aperture", as_number),
+    _Field("site_lat_deg", ("SITELAT", "LATITUDE"), "[deg] geodetic, north positive", as_degrees, ("LAT-OBS",)),
+    _Field("site_lon_deg", ("SITELONG", "LONGITUD"), "[deg] longitude, east positive", as_degrees, ("LONG-OBS",)),
+    _Field("site_elev_m", ("SITEELEV", "HEIGHT"), "[m] above sea level", as_number, ("ALT-OBS",)),
+    _Field("software", ("SWCREATE",), "program that made the frame", as_text, ("CREATOR", "PROGRAM")),
     # where it points
-    _Field("ra_deg", ("RA",), "[deg] right ascension of the field, ICRS", _right_ascension, ("OBJCTRA",)),
-    _Field("dec_deg", ("DEC",), "[deg] declination of the field, ICRS", _degrees, ("OBJCTDEC",)),
-    _Field("tel_ra_deg", ("TEL-RA",), "[deg] right ascension says the telescope", _right_ascension),
-    _Field("tel_dec_deg", ("TEL-DEC",), "[deg] declination says the telescope", _degrees),
-    _Field("airmass", ("AIRMASS",), "airmass", _number),
+    _Field("ra_deg", ("RA",), "[deg] right ascension of the field, ICRS", as_right_ascension, ("OBJCTRA",)),
+    _Field("dec_deg", ("DEC",), "[deg] declination of the field, ICRS", as_degrees, ("OBJCTDEC",)),
+    _Field("tel_ra_deg", ("TEL-RA",), "[deg] right ascension says the telescope", as_right_ascension),
+    _Field("tel_dec_deg", ("TEL-DEC",), "[deg] declination says the telescope", as_degrees),
+    _Field("airmass", ("AIRMASS",), "airmass", as_number),
 )
+
+_BY_NAME = {field.name: field for field in _FIELDS}
+
+_READERS: dict[str, Callable[[Cards], Any]] = {
+    "start_loop_s": lambda cards: None,
+    **{field.name: field.read for field in _FIELDS},
+    "start_utc": _start,
+    "x_pixel_size_um": partial(_pixel_size_um, "x"),
+    "y_pixel_size_um": partial(_pixel_size_um, "y"),
+    "data_max_adu": _data_max,
+    "wcs": _wcs,
+}
+"""By the fact's name."""

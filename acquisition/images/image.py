@@ -433,14 +433,14 @@ class Image:
         """What is known of the frame, typed.
 
         As long as nobody has asked for the header, these are the camera's own facts (or, for an image that came with
-        a header, that header's, read once). Once it was handed out, the header is the authority and is read at every
-        call; only what has no keyword (`start_loop_s`) stays as the camera said.
+        a header, that header's, each read when it is first asked for). Once it was handed out, the header is the
+        authority and is read at every call; only what has no keyword (`start_loop_s`) stays as the camera said.
         """
         if self._facts is None:
-            from .header import facts_from_header
+            from .header import HeaderFacts
 
             assert self._pristine is not None
-            self._facts = facts_from_header(self._pristine)
+            self._facts = HeaderFacts.of(self._pristine)
         if not self._handed_out:
             return self._facts
         if self._header is None:
@@ -552,7 +552,7 @@ def _shape(data: NDArray[Any] | None) -> tuple[int, ...]:
 
 
 def _with_shape(header: Header, shape: tuple[int, ...]) -> Header:
-    from .header import set_naxis
+    from .cards import set_naxis
 
     header = header.copy()
     set_naxis(header, shape)

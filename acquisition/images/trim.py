@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from numpy.typing import NDArray
 
-from .header import parse_section
+from .cardvalues import parse_section
 
 if TYPE_CHECKING:
     from .image import Image

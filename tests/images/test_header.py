@@ -1,5 +1,7 @@
+import copy
 import dataclasses
 import math
+import pickle
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -13,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acquisition.images import FrameFacts, TangentWcs
-from acquisition.images.header import facts_from_header, facts_to_header, parse_section, parse_utc
+from acquisition.images.cardvalues import parse_section, parse_utc
+from acquisition.images.header import HeaderFacts, facts_from_header, facts_to_header
 
 NO_KEYWORD = {"start_loop_s"}
 START = datetime(2026, 3, 1, 20, 15, 0, 123456, tzinfo=UTC)
@@ -49,6 +52,31 @@ def test_every_fact_comes_back_from_the_header(facts: FrameFacts) -> None:
     header = facts_to_header(facts, (10, 20))
     assert facts_from_header(header) == facts
     assert facts_from_header(fits.Header.fromstring(header.tostring())) == facts
+
+
+@given(all_facts())
+@settings(max_examples=30)
+def test_facts_read_one_by_one_are_those_read_at_once(facts: FrameFacts) -> None:
+    header = fits.Header.fromstring(facts_to_header(facts, (10, 20)).tostring())
+
+    def lazy() -> FrameFacts:
+        return HeaderFacts.of(header)
+
+    assert lazy() == facts
+    assert facts == lazy()
+    assert hash(lazy()) == hash(facts)
+    assert lazy() not in (replace(facts, start_loop_s=1.0), replace(lazy(), start_loop_s=1.0), 2.0)
+    assert [replace(lazy()), copy.deepcopy(lazy()), pickle.loads(pickle.dumps(lazy()))] == [facts] * 3
+    assert dataclasses.asdict(lazy()) == dataclasses.asdict(facts)
+    assert (lazy().saturation_adu, lazy().mid_utc) == (facts.saturation_adu, facts.mid_utc)
+
+
+def test_facts_read_one_by_one_are_frozen_and_have_no_other_names() -> None:
+    facts = HeaderFacts.of(fits.Header({"EXPTIME": 2.0}))
+    with pytest.raises(AttributeError, match="exposure"):
+        facts.exposure  # type: ignore[attr-defined]  # noqa: B018 - that is the point
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        facts.exposure_s = 3.0  # type: ignore[misc]  # that is the point
 
 
 def test_what_is_not_known_is_left_out() -> None:

@@ -179,6 +179,14 @@ def test_header_is_built_from_the_facts_and_is_then_the_authority() -> None:
     assert image.facts.start_loop_s == 17.5
 
 
+def test_facts_once_asked_for_do_not_follow_the_header() -> None:
+    image = full()
+    facts = image.facts  # none of them read yet
+    image.header["OBJECT"], image.header["EXPTIME"] = "M33", 2.0
+    assert (facts.object_name, facts.exposure_s) == ("M31", None)
+    assert (image.facts.object_name, image.facts.exposure_s) == ("M33", 2.0)
+
+
 def test_facts_of_an_image_with_a_header_come_from_it() -> None:
     assert full().facts == FrameFacts(object_name="M31")
     image = full()

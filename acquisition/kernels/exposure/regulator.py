@@ -120,10 +120,9 @@ def regulate(
     state = replace(_timed(state, measured), seen=True, dark_frames=0)
     amplified = math.log(_amplification(measured, limits.gain))
     if clipped:
-        caution = max(level / _SURE_FACTOR, 1.0) ** _CAUTION
         state = _clipped(state, measured)
         deepest_s = 0.0 if math.isnan(state.calm_s) else state.calm_s / _CALM_CUT
-        aim_s, sigma = max(wanted_s / caution, deepest_s), 0.0
+        aim_s, sigma = max(wanted_s / caution(level), deepest_s), 0.0
     else:
         if abs(math.log(level)) < _CALM:
             state = replace(state, calm_s=measured.exposure_s)
@@ -150,6 +149,11 @@ def regulate(
     if bound is None:
         exposure_s = min(float(f"{exposure_s:.6g}"), limits.max_s)  # nobody needs more digits
     return state, Decision(exposure_s, gain, level=level, clipped=clipped, predicted=predicted, bound=bound)
+
+
+def caution(level: float) -> float:
+    """By what an exposure is cut beyond what the estimate of clipped light says, `level` over the target."""
+    return float(max(level / _SURE_FACTOR, 1.0) ** _CAUTION)
 
 
 def without_light(

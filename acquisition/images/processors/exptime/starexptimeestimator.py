@@ -9,24 +9,28 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acquisition.images import Image, ImageProcessor
 from acquisition.images.meta import ExpTime, GuideStars
 from acquisition.images.processors.demands import columns
-from acquisition.kernels.exposure import Limits, Measurement, StarLaw, StarLight
+from acquisition.kernels.exposure.regulator import caution
 
 from .measure import MeasureRule, clipped_peak_adu, exposed_s, saturation_adu
 
+_RULE = MeasureRule()
 _CLIPPED = 0.98  # of saturation: a star this bright may be any brighter
+_NO_LIMIT_S = 1e5
 
 
 class StarExpTimeEstimator(ImageProcessor):
     """Next exposure time from the peak of the brightest star.
 
     new = (saturated · S - bias) / (peak - bias) · exposure time, where S is the facts' saturation, or else 50000 ADU
-    (255 ADU in 8-bit images): the star law (`kernels.exposure.StarLaw`) without memory, steps or dead band. The peak of
-    a clipped star is estimated from its wings; where they say nothing, the exposure time is halved. Guide stars are
-    preferred to the catalog; with neither (or none of them usable) the exposure time stays as it is.
+    (255 ADU in 8-bit images): what the star law (`kernels.exposure.StarLaw`) does, without its memory. The peak of a
+    clipped star is estimated from its wings, with the law's caution; where they say nothing, the exposure time is
+    halved. Guide stars are preferred to the catalog; with neither (or none of them usable) the exposure time stays as
+    it is.
 
     Parameters
     ----------
@@ -61,14 +65,12 @@ class StarExpTimeEstimator(ImageProcessor):
             raise ValueError(f"edge is {edge}; allowed: from 0, below 0.5 of the image")
         if not 0 < saturated <= 1:
             raise ValueError(f"saturated is {saturated}; allowed: above 0, up to 1")
-        if not 0 <= min_exp_time <= (math.inf if max_exp_time is None else max_exp_time):
+        self._shortest_s, self._longest_s = min_exp_time, _NO_LIMIT_S if max_exp_time is None else max_exp_time
+        if not 0 <= self._shortest_s <= self._longest_s:
             raise ValueError(f"exposure limits are {min_exp_time} to {max_exp_time} s; allowed: 0 <= min <= max")
         self._edge = edge
         self._bias = bias
         self._saturated = saturated
-        self._limits = Limits(
-            max(min_exp_time, 1e-6), 1e5 if max_exp_time is None else max_exp_time, math.inf, dead_band=0.0
-        )
 
     async def __call__(self, image: Image) -> Image:
         """Set the next exposure time.
@@ -79,48 +81,50 @@ class StarExpTimeEstimator(ImageProcessor):
             If the image does not say how long it was exposed.
         """
         exposure_s = exposed_s(image)
-        saturation = saturation_adu(image, MeasureRule())
-        well = saturation - self._bias
-        share = (self._saturated * saturation - self._bias) / well if well > 0 else 0.0
+        saturation = saturation_adu(image, _RULE)
+        target = self._saturated * saturation - self._bias
         next_s = exposure_s
-        if share > 0.001:
-            stars = tuple(self._light(image, star, saturation, share) for star in self._stars(image, saturation))
-            law = StarLaw(full_well=share, limits=self._limits)
-            measured = Measurement(0.0, exposure_s, well, stars=stars)
-            if stars:
-                next_s = law.step(law.start(), measured)[1].exposure_s
+        if 0.001 * (saturation - self._bias) < target < 1e15 and 1e-9 < exposure_s < 1e6:
+            next_s = exposure_s * min(self._factors(image, saturation, target), default=1.0)
         image = image.derive()
-        image.set_meta(ExpTime(min(max(next_s, self._limits.min_s), self._limits.max_s)))
+        image.set_meta(ExpTime(min(max(next_s, self._shortest_s), self._longest_s)))
         return image
 
-    def _light(self, image: Image, star: tuple[float, float, float], saturation: float, share: float) -> StarLight:
-        """A star, (x, y, peak), as the law takes it."""
-        x, y, peak = star
-        if peak < _CLIPPED * saturation:
-            return StarLight(peak - self._bias)
-        estimated = clipped_peak_adu(image, x, y, _CLIPPED * saturation)
-        halved = 2.0 * share * (saturation - self._bias)
-        return StarLight(halved if estimated is None else max(estimated - self._bias, halved), clipped=True)
+    def _factors(self, image: Image, saturation: float, target: float) -> list[float]:
+        """By how much the stars that may count want the exposure changed: the clipped ones, and the brightest other."""
+        peak = _peaks(image)
+        if peak.size and self._edge > 0 and image.safe_data is not None:
+            lengths = np.array(image.data.shape[:-3:-1])[:, np.newaxis]
+            margins, places = self._edge * lengths, _places(image)
+            inside = ((places >= margins) & (places <= lengths - 1 - margins)).all(axis=0)
+            peak = np.where(inside, peak, math.nan)
+        clip = _CLIPPED * saturation
+        factors = []
+        brightest = float(np.fmax.reduce(peak, initial=-math.inf))  # NaN aside
+        if brightest >= clip:
+            for x, y in _places(image)[:, (peak >= clip) & (peak < math.inf)].T.tolist():
+                estimated = clipped_peak_adu(image, x, y, clip)
+                level = 2.0 if estimated is None else max((estimated - self._bias) / target, 2.0)
+                factors.append(1.0 / (level * caution(level)))
+            brightest = float(peak.max(initial=-math.inf, where=peak < clip))
+        if brightest > self._bias:
+            factors.append(target / (brightest - self._bias))
+        return factors
 
-    def _stars(self, image: Image, saturation: float) -> list[tuple[float, float, float]]:
-        """x, y (0-based) and peak, ADU, of the stars that may count: the clipped ones, and the brightest other."""
-        stars = image.get_meta_safe(GuideStars)
-        if stars is not None:
-            x, y, peak = np.array([(star.x, star.y, star.peak) for star in stars.used]).reshape(-1, 3).T
-        elif image.safe_catalog is not None and {"x", "y", "peak"} <= set(image.catalog.colnames):
-            x, y, peak = columns(image.catalog, "x", "y", "peak")
-            x, y = x - 1, y - 1  # catalogs are 1-based
-        else:
-            return []
-        usable = np.isfinite(peak)
-        if image.safe_data is not None and self._edge > 0:
-            height, width = image.data.shape[-2:]
-            for place, length in ((x, width), (y, height)):
-                margin = self._edge * length
-                usable &= (place >= margin) & (place <= length - 1 - margin)
-        is_clipped = peak >= _CLIPPED * saturation
-        counting = np.flatnonzero(usable & is_clipped).tolist()
-        others = np.flatnonzero(usable & ~is_clipped)
-        if others.size:
-            counting.append(int(others[peak[others].argmax()]))
-        return [(float(x[k]), float(y[k]), float(peak[k])) for k in counting]
+
+def _peaks(image: Image) -> NDArray[np.float64]:
+    """The brightest pixel of each star, ADU."""
+    guiding, catalog = image.get_meta_safe(GuideStars), image.safe_catalog
+    if guiding is not None:
+        return np.array([star.peak for star in guiding.used], np.float64)
+    if catalog is None or not {"x", "y", "peak"} <= set(catalog.colnames):
+        return np.empty(0)
+    return columns(catalog, "peak")[0]
+
+
+def _places(image: Image) -> NDArray[np.float64]:
+    """The places of the same stars, of which there is at least one: rows of x and y, 0-based px."""
+    guiding = image.get_meta_safe(GuideStars)
+    if guiding is not None:
+        return np.array([(star.x, star.y) for star in guiding.used], np.float64).T
+    return np.array(columns(image.catalog, "x", "y")) - 1  # catalogs are 1-based

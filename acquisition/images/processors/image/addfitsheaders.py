@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from acquisition.images import Image, ImageProcessor
-from acquisition.images.header import exact_card
+from acquisition.images.cards import exact_card
 from acquisition.images.text import to_ascii
 
 Value = str | int | float | bool

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from acquisition.images.header import parse_section
+from acquisition.images.cardvalues import parse_section
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from acquisition.errors import ImageError
 from acquisition.images import Image, ImageProcessor
-from acquisition.images.header import set_naxis
+from acquisition.images.cards import set_naxis
 from acquisition.images.processors.demands import masked, picture
 
 from .grid import Axis, regrid

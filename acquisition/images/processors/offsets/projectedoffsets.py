@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from acquisition.errors import ImageError
 from acquisition.images import Image, ImageProcessor
-from acquisition.images.header import parse_section
+from acquisition.images.cardvalues import parse_section
 from acquisition.images.meta import PixelOffsets
 from acquisition.images.processors.demands import masked, mono
 

@@ -75,6 +75,10 @@ class MountResponse:
     pier_side : str
         As `acquisition.mount.PierSide` names it.
     binning : int
+    rotator_deg : float or None
+        By how much a rotator had turned the camera, from north towards east; None where nobody says.
+    field_angle_deg : float or None
+        The same for the mount itself, as `acquisition.mount.MountState` says it.
     """
 
     ra: MountAxis
@@ -82,6 +86,8 @@ class MountResponse:
     dec_deg: float | None = None
     pier_side: str = "Unknown"
     binning: int = 1
+    rotator_deg: float | None = None
+    field_angle_deg: float | None = None
 
     @property
     def parity(self) -> int:
@@ -124,8 +130,33 @@ class MountResponse:
         """
         if "Unknown" in (pier_side, self.pier_side) or pier_side == self.pier_side:
             return self
-        dec = _turned(self.dec) if pulses_know_pier else self.dec
-        return replace(self, ra=_turned(self.ra), dec=dec, pier_side=pier_side)
+        dec = _turned(self.dec, 180) if pulses_know_pier else self.dec
+        return replace(self, ra=_turned(self.ra, 180), dec=dec, pier_side=pier_side)
+
+    def at_rotator(self, rotator_deg: float | None) -> MountResponse:
+        """The response with the camera turned by a rotator. Unchanged where either angle is unknown.
+
+        Which way the axes turn on the detector follows from the parity, so convert before `at_pier_side`, and where a
+        North pulse moves the telescope north.
+        """
+        if rotator_deg is None or self.rotator_deg is None:
+            return self
+        return replace(self._with_camera_turned(rotator_deg - self.rotator_deg), rotator_deg=rotator_deg)
+
+    def at_field_angle(self, field_angle_deg: float | None) -> MountResponse:
+        """The same for a camera turned by the mount."""
+        if field_angle_deg is None or self.field_angle_deg is None:
+            return self
+        turn_deg = field_angle_deg - self.field_angle_deg
+        return replace(self._with_camera_turned(turn_deg), field_angle_deg=field_angle_deg)
+
+    def _with_camera_turned(self, turn_deg: float) -> MountResponse:
+        """With the camera turned from north towards east: what is fixed to the sky turns the other way in its view."""
+        turn_deg = math.remainder(turn_deg, 360)
+        if turn_deg == 0:
+            return self
+        # RA counts to the west and Dec to the south: where parity is -1, north to east is the sense of x to y
+        return replace(self, ra=_turned(self.ra, self.parity * turn_deg), dec=_turned(self.dec, self.parity * turn_deg))
 
     def at_declination(self, dec_deg: float | None) -> MountResponse:
         """The response at another declination: the RA rate goes with cos δ. Unchanged where either is unknown."""
@@ -140,8 +171,8 @@ def _faster(axis: MountAxis, factor: float) -> MountAxis:
     return replace(axis, rate_px_per_s=rate, rate_err_px_per_s=error)
 
 
-def _turned(axis: MountAxis) -> MountAxis:
-    return replace(axis, angle_deg=math.remainder(axis.angle_deg + 180, 360))
+def _turned(axis: MountAxis, turn_deg: float) -> MountAxis:
+    return replace(axis, angle_deg=math.remainder(axis.angle_deg + turn_deg, 360))
 
 
 def _cos_dec(dec_deg: float) -> float:

@@ -61,7 +61,12 @@ class MountInfo:
 
 @dataclass(frozen=True, slots=True)
 class MountState:
-    """What changes; None where the mount cannot say."""
+    """What changes; None where the mount cannot say.
+
+    `field_angle_deg` is for mounts that turn the camera against the directions of their pulses, such as an alt-azimuth
+    mount whose North pulse moves it north: the camera's angle so far, from north towards east (the parallactic angle).
+    None where the camera keeps its angle to the pulses: on equatorial mounts, and where North means up.
+    """
 
     ra_deg: float | None = None  # ICRS
     dec_deg: float | None = None
@@ -71,6 +76,7 @@ class MountState:
     parked: bool = False
     ra_guide_rate_arcsec_per_s: float | None = None
     dec_guide_rate_arcsec_per_s: float | None = None
+    field_angle_deg: float | None = None
 
 
 @runtime_checkable

@@ -315,6 +315,7 @@ class SimulatedCamera:
             telescope=setup.optics.name,
             focal_length_mm=setup.optics.focal_length_mm,
             aperture_mm=setup.optics.aperture_mm,
+            rotator_deg=setup.optics.rotation_deg,
             site_lat_deg=setup.site.lat_deg,
             site_lon_deg=setup.site.lon_deg,
             site_elev_m=setup.site.elev_m,

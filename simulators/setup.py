@@ -85,7 +85,7 @@ class OpticsSpec:
     focus_course: tuple[Focus, ...] = ()  # in place of the one above
     halo_share: float = 0.1  # of a star's light, in a second Gaussian ...
     halo_width: float = 2.5  # ... this many times as wide as the first
-    rotation_deg: float = 23.0  # from the row direction (+y) to north, through the west-to-east sense of the WCS
+    rotation_deg: float = 23.0  # of the camera by its rotator: from north towards east, where the rows go up
     mirrored: bool = False
     wavelength_nm: float = 500.0  # where sensor and filter see
     moffat_beta: float = 0.0  # 0: Gaussian core and halo; else a Moffat profile of this index (above 1) and no halo

@@ -1,7 +1,7 @@
 """A calibration kept for the next night.
 
 In: a `StoredCalibration`. Out: a JSON file that appears whole or not at all, and back. A calibration belongs to one
-camera on one mount; what else may differ (binning, declination, side of the pier) it is converted for.
+camera on one mount; what else may differ (binning, declination, side of the pier, rotator, field) it is converted for.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ def load_calibration(path: Path) -> StoredCalibration:
                 _number(response, "dec_deg", lambda value: abs(value) <= 90),
                 PierSide(response["pier_side"]).value,
                 int(response["binning"]),
+                *(_number({key: response.get(key)}, key, math.isfinite) for key in ("rotator_deg", "field_angle_deg")),
             ),
             _number(values, "backlash_s", lambda value: value >= 0),
         )

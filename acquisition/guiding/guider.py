@@ -131,7 +131,7 @@ class Guider:
             Of guiding; the calibration comes before.
         response : MountResponse, optional
             Known from an earlier calibration; it is converted to the binning, declination and side of the pier of
-            now, and nothing is calibrated.
+            now, as well as to the angles of rotator and field, and nothing is calibrated.
 
         Raises
         ------
@@ -229,14 +229,19 @@ class Guider:
                 except TimeoutError:
                     raise error from None
                 continue
-            self._calibrated(fit, mount)
+            self._calibrated(fit, mount, await self._mount.state())
             return True
         raise AssertionError("unreachable")
 
-    def _calibrated(self, fit: Fit, mount: MountState) -> None:
+    def _calibrated(self, fit: Fit, mount: MountState, after: MountState) -> None:
+        before_deg, after_deg = mount.field_angle_deg, after.field_angle_deg
+        field_angle_deg = None
+        if before_deg is not None and after_deg is not None:
+            field_angle_deg = before_deg + math.remainder(after_deg - before_deg, 360) / 2
         self._response = MountResponse(
-            fit.ra, fit.dec, mount.dec_deg, mount.pier_side.value, self._camera.settings.binning
-        )
+            fit.ra, fit.dec, mount.dec_deg, mount.pier_side.value, self._camera.settings.binning,
+            self._frames.rotator_deg, field_angle_deg,
+        )  # fmt: skip
         self._announcer.tell(Calibrated(_now(), self._response, fit.backlash_s))
 
     async def _calibration_position(self) -> Position | str:
@@ -261,7 +266,8 @@ class Guider:
         if self._response is None:
             raise NotCalibrated("the mount's response is not known; calibrate first")
         pointing = await self._mount.state()
-        response = self._response.at_declination(pointing.dec_deg)
+        response = self._response.at_declination(pointing.dec_deg).at_rotator(self._frames.rotator_deg)
+        response = response.at_field_angle(pointing.field_angle_deg)
         response = response.at_pier_side(pointing.pier_side.value, self._settings.pulses_know_pier)
         stretch = Stretch(
             self._frames, self._mount, self._settings, self._orders, self._announcer, self._random, response, pointing,

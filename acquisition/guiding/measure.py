@@ -62,6 +62,8 @@ class FrameSource:
         self._not_before_s = -math.inf
         self._auto = auto
         self._asked_s, self._asked_gain = camera.settings.exposure_s, camera.settings.gain
+        self.rotator_deg: float | None = None
+        """Of the last frame, measured or not; None where nobody says."""
         self._runs_free = False
         self._exposing: asyncio.Task[Image] | None = None  # while it runs free
 
@@ -126,6 +128,7 @@ class FrameSource:
             image = await self._next(exposure_s)
         except DeviceError as error:
             return str(error)
+        self.rotator_deg = image.facts.rotator_deg
         start_s = image.facts.start_loop_s
         took_s = image.facts.exposure_s or 0.0
         if start_s is None:

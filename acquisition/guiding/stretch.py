@@ -45,6 +45,7 @@ from acquisition.virtual_time import VirtualTimeLoop, utc_now
 _LEARN_EVERY_S = 600.0  # between notes of what the RA law has learned
 _LOOK_EVERY_S = 10.0  # at what the mount says of itself
 _JUMP_PX = 5.0
+_TURNED_DEG = 0.5  # by a rotator: other guide stars
 _OVERLAPPED_EVERY_S = 0.5  # corrections while a frame is exposed
 _SLEW_POLL_S = 1.0
 
@@ -84,6 +85,8 @@ class Stretch:
         self._dithers = Dithers(settings.dither.pattern, random)
         self._response = response
         self._pointing = pointing
+        self._rotator_deg = frames.rotator_deg
+        self._moved_on: str | None = None  # why these guide stars do not serve any more
         self._scale = _scale_arcsec(first.image, settings.focal_length_mm)
         self._executor = ThreadPoolExecutor(1, "starlatch-law")  # for the laws' long work
         waits = isinstance(asyncio.get_running_loop(), VirtualTimeLoop)  # so that everything is the same every time
@@ -111,7 +114,7 @@ class Stretch:
         return self._worm
 
     async def run(self, end_s: float) -> None:
-        """Guide; `orders.stop` says why it ended, None when the telescope points elsewhere."""
+        """Guide; `orders.stop` says why it ended, None when other guide stars must be chosen."""
         lock, settings = self._lock, self._settings
         began_s = _now()
         self._announcer.tell(GuidingBegan(began_s, utc_now(), lock.x, lock.y, lock.hfd, self._response, self._scale))
@@ -140,7 +143,7 @@ class Stretch:
                 found = await self._next_frame()
                 if _now() >= look_s or _suspicious(found, lock, distance):
                     look_s = _now() + _LOOK_EVERY_S
-                    if await self._repointed():
+                    if await self._has_moved_on():
                         break
                 self._frame += 1
                 settling = self._settling
@@ -150,7 +153,7 @@ class Stretch:
         finally:
             self._learn()
             self._executor.shutdown(wait=False, cancel_futures=True)
-            reason = self._orders.stop or "the telescope points elsewhere"
+            reason = self._orders.stop or self._moved_on or "interrupted"
             self._announcer.tell(GuidingEnded(_now(), utc_now(), _now() - began_s, reason))
 
     async def _next_frame(self) -> Measurement | str:
@@ -296,12 +299,23 @@ class Stretch:
             return settling_s  # None: as the law has it
         return self._exposure_s if settling_s is None else min(settling_s, self._exposure_s)
 
-    async def _repointed(self) -> bool:
-        """Whether the telescope was pointed elsewhere or changed sides; waits until it has arrived."""
+    async def _has_moved_on(self) -> bool:
+        """Whether telescope or camera were turned, so that other stars must be chosen; waits until it is over.
+
+        Otherwise the response follows the field, where the mount turns it.
+        """
         now = await self._mount.state()
-        if not now.slewing and not now.parked and same_pointing(self._pointing, now):
+        turned_deg, rotator_deg = 0.0, self._frames.rotator_deg
+        if rotator_deg is not None and self._rotator_deg is not None:
+            turned_deg = math.remainder(rotator_deg - self._rotator_deg, 360)
+        if now.slewing or now.parked or not same_pointing(self._pointing, now):
+            self._moved_on = "the telescope points elsewhere"
+        elif abs(turned_deg) > _TURNED_DEG:
+            self._moved_on = f"a rotator turned the camera by {turned_deg:.1f} degrees"
+        else:
+            self._response = self._response.at_field_angle(now.field_angle_deg)
             return False
-        self._announcer.notice("the telescope points elsewhere: new guide stars")
+        self._announcer.notice(f"{self._moved_on}: new guide stars")
         while (now.slewing or now.parked) and self._orders.stop is None:
             self._announcer.change(State.LOOPING, "parked" if now.parked else "slewing")
             await asyncio.sleep(_SLEW_POLL_S)

@@ -83,6 +83,7 @@ class FrameFacts:
     telescope: str | None = None
     focal_length_mm: float | None = None
     aperture_mm: float | None = None
+    rotator_deg: float | None = None  # by how much a rotator has turned the camera, from north towards east
     site_lat_deg: float | None = None
     site_lon_deg: float | None = None
     site_elev_m: float | None = None

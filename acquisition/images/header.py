@@ -329,6 +329,7 @@ _FIELDS = (
     _Field("telescope", ("TELESCOP",), "telescope", as_text),
     _Field("focal_length_mm", ("FOCALLEN",), "[mm] focal length", as_number, ("TEL-FOCL",)),
     _Field("aperture_mm", ("APTDIA",), "[mm] aperture", as_number),
+    _Field("rotator_deg", ("ROTATANG",), "[deg] angle of the rotator", as_number, ("ROTATOR",)),
     _Field("site_lat_deg", ("SITELAT", "LATITUDE"), "[deg] geodetic, north positive", as_degrees, ("LAT-OBS",)),
     _Field("site_lon_deg", ("SITELONG", "LONGITUD"), "[deg] longitude, east positive", as_degrees, ("LONG-OBS",)),
     _Field("site_elev_m", ("SITEELEV", "HEIGHT"), "[m] above sea level", as_number, ("ALT-OBS",)),

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
@@ -161,6 +163,19 @@ def test_guiding_on_the_brightest_star_in_degrees() -> None:
     assert (offsets.dalt * 3600, offsets.daz * 3600) == pytest.approx((0.7789, 4.9393), abs=2e-3)
     virtual_time.run(processor.reset())
     assert run(processor, starry((55.0, 57.0, 100.0), **WCS, **SITE)).meta == {}
+
+
+@pytest.mark.parametrize("dec", [-35.0, 5.0, 50.02, 88.0])
+def test_altitude_and_azimuth_are_the_same_whichever_processor_says_them(dec: float) -> None:
+    """Near the zenith (declination 50) too, and far from the place where pixels meet the sky."""
+    cards = {**WCS, **SITE, "CRVAL2": dec}
+    guiding = BrightestStarGuiding()
+    run(guiding, starry((50.0, 50.0, 100.0), **cards))
+    image = run(guiding, starry((55.0, 57.0, 100.0), **cards))
+    offsets = run(RaDecFromPixels(), image).get_meta(AltAzOffsets)
+    both = [(found.dalt * 3600, found.daz * 3600) for found in (image.get_meta(AltAzOffsets), offsets)]
+    assert both[0] == pytest.approx(both[1], abs=1e-5)
+    assert math.hypot(*both[0]) == pytest.approx(math.hypot(5, 7), rel=1e-6)
 
 
 @pytest.mark.parametrize("cards", [{}, WCS, SITE, {**WCS, **SITE, "LATITUDE": 95.0}, {**WCS, **SITE, "CD1_1": 0.0}])

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-import warnings
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from acquisition.images.meta import AltAzOffsets, PixelOffsets
 from acquisition.images.processors.skyplane import icrs_of
 
 from .brightest import stars_of
+from .horizon import alt_az_offsets, arc_between
 
 log = logging.getLogger(__name__)
 
@@ -91,37 +90,11 @@ def _same(last: NDArray[np.float64], stars: NDArray[np.float64]) -> NDArray[np.f
 
 def _alt_az(image: Image, reference: tuple[float, float], now: tuple[float, float]) -> AltAzOffsets:
     """Sky position at the star's place now minus that at the reference place, in the middle of the exposure."""
-    facts = image.facts
-    lat, lon, time = facts.site_lat_deg, facts.site_lon_deg, facts.mid_utc or facts.start_utc
-    if lat is None or lon is None or time is None or abs(lat) > 90:
-        raise ImageError(f"latitude is {lat}, longitude {lon}, time {time}; all are needed")
-    ra, dec = np.radians(icrs_of(image, *np.transpose([reference, now])))
-    az, alt = _observed(ra, dec, time.astimezone(UTC), lat, lon, facts.site_elev_m or 0.0)
-    # the second place in spherical coordinates about the first
-    across = math.cos(alt[1]) * math.sin(az[1] - az[0])
-    up = math.cos(alt[0]) * math.sin(alt[1]) - math.sin(alt[0]) * math.cos(alt[1]) * math.cos(az[1] - az[0])
-    along = math.sin(alt[0]) * math.sin(alt[1]) + math.cos(alt[0]) * math.cos(alt[1]) * math.cos(az[1] - az[0])
-    dalt, daz = math.atan2(up, math.hypot(across, along)), math.atan2(across, along)
-    if not (math.isfinite(dalt) and math.isfinite(daz)):
+    ra, dec = (places.tolist() for places in icrs_of(image, *np.transpose([reference, now])))
+    east, north = arc_between(ra[0], dec[0], ra[1], dec[1])
+    if not (math.isfinite(east) and math.isfinite(north)):
         raise ImageError("the star is not on the sky by the image's WCS")
-    return AltAzOffsets(math.degrees(dalt), math.degrees(daz))
-
-
-def _observed(
-    ra: NDArray[np.float64], dec: NDArray[np.float64], utc: datetime, lat_deg: float, lon_deg: float, elev_m: float
-) -> tuple[list[float], list[float]]:
-    """Azimuths (east of north) and altitudes without refraction, radians, of ICRS coordinates.
-
-    UT1 is taken for UTC, which turns the sky by up to 15 arcsec and changes nothing in a difference.
-    """
-    import erfa
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", erfa.ErfaWarning)  # of times far ahead, whose leap seconds nobody knows
-        day, fraction = erfa.dtf2d("UTC", utc.year, utc.month, utc.day, utc.hour, utc.minute,
-                                   utc.second + utc.microsecond / 1e6)  # fmt: skip
-        azimuth, zenith_distance, *_ = erfa.atco13(
-            ra, dec, 0.0, 0.0, 0.0, 0.0, day, fraction, 0.0, math.radians(lon_deg), math.radians(lat_deg), elev_m,
-            0.0, 0.0, 0.0, 0.0, 0.0, 0.5,
-        )  # fmt: skip
-    return np.asarray(azimuth).tolist(), (math.pi / 2 - np.asarray(zenith_distance)).tolist()
+    offsets = alt_az_offsets(image.facts, east, north, ra[0], dec[0])
+    if offsets is None:
+        raise ImageError("latitude, longitude and time are needed, and the image does not state them all")
+    return offsets

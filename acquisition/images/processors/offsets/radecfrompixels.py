@@ -11,9 +11,9 @@ from typing import Any
 from acquisition.errors import ImageError
 from acquisition.geometry import pixels_to_sky
 from acquisition.images import Image, ImageProcessor
-from acquisition.images.meta import AltAzOffsets, OnSkyDistance, PixelOffsets, RaDecOffsets
+from acquisition.images.meta import OnSkyDistance, PixelOffsets, RaDecOffsets
 
-from .horizon import along_horizon
+from .horizon import alt_az_offsets
 
 
 class RaDecFromPixels(ImageProcessor):
@@ -70,9 +70,9 @@ class RaDecFromPixels(ImageProcessor):
         image = image.derive()
         image.set_meta(RaDecOffsets(east, north))
         ra, dec = (facts.ra_deg, facts.dec_deg) if facts.wcs is None else (facts.wcs.ra_deg, facts.wcs.dec_deg)
-        lat, lon, utc = facts.site_lat_deg, facts.site_lon_deg, facts.mid_utc or facts.start_utc
-        if ra is not None and dec is not None and lat is not None and lon is not None and utc is not None:
-            image.set_meta(AltAzOffsets(*along_horizon(east, north, ra, dec, lat, lon, utc)))
+        along_horizon = None if ra is None or dec is None else alt_az_offsets(facts, east, north, ra, dec)
+        if along_horizon is not None:
+            image.set_meta(along_horizon)
         if self._distance:
             from astropy.coordinates import Angle
 

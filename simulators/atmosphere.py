@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from acquisition.kernels.compiled import compiled, vectorised
 
-from .process import Coloured, Floats, Process, ornstein_uhlenbeck
+from .process import Coloured, Floats, Process, add, between, ornstein_uhlenbeck
 from .setup import AirSpec, Layer
 from .streams import NORMAL_BITS, NORMALS, Subject, generator, key
 
@@ -98,10 +98,14 @@ class Tilt:
     def at(self, times_s: Floats) -> tuple[Floats, Floats]:
         """(along columns, along rows) at the given ascending times, arcsec."""
         x, y = np.zeros(len(times_s)), np.zeros(len(times_s))
-        for total, axis in zip((x, y), self._axes, strict=True):
-            for layer in axis:
-                total += layer.at(times_s)
+        self.shake(times_s, 1.0, x, y)
         return x, y
+
+    def shake(self, times_s: Floats, factor: float, x: Floats, y: Floats) -> None:
+        """Add it, times a factor, to motions along columns and rows."""
+        for motion, axis in zip((x, y), self._axes, strict=True):
+            for layer in axis:
+                add(*layer.grid(times_s[0], times_s[-1]), times_s, factor, motion)
 
 
 class HighTilt:
@@ -133,25 +137,27 @@ class HighTilt:
         self._turns_per_arcsec = np.array(vectors).reshape(-1, 2, WAVES, 2)
         self._phase = np.array(phases).reshape(-1, 2, WAVES)
         self._amplitude = np.array(amplitudes).reshape(-1, 2, WAVES)
-        self._blur = 0.0, 0.0  # of the last duration that was asked for
+        self._kept = -1.0, self._amplitude, 0.0  # the last duration that was asked for, what it leaves, and the blur
 
     def mean(self, x_arcsec: Floats, y_arcsec: Floats, start_s: float, end_s: float) -> tuple[Floats, Floats]:
         """(along columns, along rows) at places of the field, averaged between two instants, arcsec."""
-        phase = self._phase + self._omega * (start_s + end_s) / 2
-        amplitude = self._amplitude * np.sinc(self._omega * (end_s - start_s) / (2 * math.pi))
+        phase = self._phase + self._omega * ((start_s + end_s) / 2)
+        _, amplitude, _ = self._averaged(end_s - start_s)
         both = np.zeros((2, len(x_arcsec)))
         _add_waves(both, x_arcsec, y_arcsec, self._turns_per_arcsec, phase / (2 * math.pi), amplitude)
         return both[0], both[1]
 
     def blur_arcsec2(self, duration_s: float) -> float:
         """One-axis variance of the motion within an exposure, on the mean."""
-        if not self._omega.size:
-            return 0.0
-        if self._blur[0] == duration_s:
-            return self._blur[1]
-        lost = self._amplitude**2 / 2 * (1 - np.sinc(self._omega * duration_s / (2 * math.pi)) ** 2)
-        self._blur = duration_s, float(lost.sum()) / 2
-        return self._blur[1]
+        return self._averaged(duration_s)[2]
+
+    def _averaged(self, duration_s: float) -> tuple[float, Floats, float]:
+        """A duration, the waves' amplitudes after averaging over it, and the variance that is lost."""
+        if self._kept[0] != duration_s:
+            share = np.sinc(self._omega * duration_s / (2 * math.pi))
+            lost = self._amplitude**2 / 2 * (1 - share**2)
+            self._kept = duration_s, self._amplitude * share, float(lost.sum()) / 2
+        return self._kept
 
 
 @vectorised
@@ -187,11 +193,17 @@ class Night:
         self._seeing = _slow(seed, Subject.SEEING, 10.0, air.seeing_wander_time_s) if air.seeing_wander else None
         self._clouds = _slow(seed, Subject.CLOUDS, 1.0, air.cloud_time_s) if air.cloud_mag else None
 
+    @property
+    def clear(self) -> bool:
+        """No clouds, all night."""
+        return self._clouds is None
+
     def seeing_factor(self, time_s: float) -> float:
         """The zenith seeing over the stated one."""
         if self._seeing is None:
             return self._scatter
-        deviate = float(self._seeing.at(np.array([time_s]))[0, 0])
+        nodes, origin, step_s = self._seeing.grid(time_s, time_s)
+        deviate = between(nodes[:, 0], origin, step_s, time_s)
         return self._scatter * math.exp(self._air.seeing_wander * deviate)
 
     def cloud_mag(self, times_s: Floats) -> Floats:

@@ -14,11 +14,12 @@ import numpy as np
 
 from acquisition.kernels.compiled import compiled
 
-from .process import Coloured, Floats, Process, autoregressive, ornstein_uhlenbeck
+from .process import NOTHING, Coloured, Floats, Grid, Process, autoregressive, between, ornstein_uhlenbeck
 from .setup import MountSpec
 from .streams import Subject, generator
 
 WIND_STEP_S = 0.02
+NO_WANDERING = Grid(np.zeros((2, 0)), 0, math.inf)
 
 
 class Motion(Protocol):
@@ -47,15 +48,15 @@ class Disturbance:
         periods = np.concatenate([spec.worm_period_s / harmonic, [gear.period_s for gear in spec.gears]])
         self._omega = 2 * math.pi / periods
         self._phase = random.uniform(0, 2 * math.pi, len(periods))
-        self._bump = _Bump(spec, seed) if spec.bump_arcsec else None
+        bump_s = float(generator(seed, Subject.BUMP).uniform(0, spec.worm_period_s))
+        self._bump = spec.bump_arcsec, bump_s, spec.bump_sigma_s, spec.worm_period_s
         self._wandering = _wandering_harmonics(spec, worm, seed) if spec.harmonic_wander else None
         self._drift = spec.drift_ra_arcsec_per_min / 60, spec.drift_dec_arcsec_per_min / 60
         self._wander_ra = _wander(spec, 0, seed, Subject.WANDER_RA)
         self._wander_dec = _wander(spec, 1, seed, Subject.WANDER_DEC)
         self._wind = Wind(spec, seed) if spec.wind_arcsec else None
-        start = np.zeros(1)
         self._at_zero = 0.0
-        self._at_zero = float(self.worm(start, start)[0])
+        self._at_zero = float(self.worm(np.zeros(1), np.zeros(1))[0])
 
     @property
     def periods_s(self) -> Floats:
@@ -69,33 +70,37 @@ class Disturbance:
 
     def worm(self, times_s: Floats, turned_s: Floats) -> Floats:
         """The periodic part, arcsec."""
-        wandering = np.empty((len(times_s), 0)) if self._wandering is None else self._wandering.at(times_s)
+        wandering = NO_WANDERING if self._wandering is None else self._wandering.grid(times_s[0], times_s[-1])
         error = np.empty(len(times_s))
-        _periodic(turned_s, self._omega, self._phase, self._amplitude, wandering, error)
-        error -= self._at_zero
-        if self._bump is not None:
-            error += self._bump.at(turned_s)
+        _periodic(
+            turned_s, self._omega, self._phase, self._amplitude, *wandering, times_s, *self._bump, self._at_zero, error
+        )
         return error
 
     def at(self, times_s: Floats, turned_s: Floats) -> tuple[Floats, Floats]:
-        ra = self.worm(times_s, turned_s) + self._drift[0] * times_s
-        dec = self._drift[1] * times_s
-        if self._wander_ra is not None:
-            ra += self._wander_ra.at(times_s)
-        if self._wander_dec is not None:
-            dec += self._wander_dec.at(times_s)
+        ra, dec = self.worm(times_s, turned_s), np.empty(len(times_s))
+        on_ra, on_dec = (
+            NOTHING if wander is None else wander.grid(times_s[0], times_s[-1])
+            for wander in (self._wander_ra, self._wander_dec)
+        )
+        _drift(
+            times_s, *self._drift, on_ra.nodes, on_ra.origin, on_ra.step_s, on_dec.nodes, on_dec.origin, on_dec.step_s,
+            ra, dec,
+        )  # fmt: skip
         if self._wind is not None:
-            wind_ra, wind_dec = self._wind.at(times_s)
-            ra += wind_ra
-            dec += wind_dec
+            self._wind.shake(times_s, ra, dec)
         return ra, dec
 
 
 @compiled
 def _periodic(
-    turned_s: Floats, omega: Floats, phase: Floats, amplitude: Floats, wandering: Floats, error: Floats
-) -> None:
-    """Sum of sines; `wandering` [n, 2 m] is what the first m have beside: sines' amplitudes, then cosines'."""
+    turned_s: Floats, omega: Floats, phase: Floats, amplitude: Floats, wandering: Floats, origin: int, step_s: float,
+    times_s: Floats, bump: float, bump_s: float, bump_sigma_s: float, period_s: float, at_zero: float, error: Floats,
+) -> None:  # fmt: skip
+    """Sum of sines less `at_zero`, and a Gaussian bump once a period.
+
+    The grid `wandering` of 2 m columns is what the first m have beside: sines' amplitudes, then cosines'.
+    """
     m = wandering.shape[1] // 2
     for n in range(turned_s.shape[0]):
         total = 0.0
@@ -104,8 +109,23 @@ def _periodic(
             sine = math.sin(angle)
             total += amplitude[h] * sine
             if h < m:
-                total += wandering[n, h] * sine + wandering[n, m + h] * math.cos(angle)
-        error[n] = total
+                total += between(wandering[:, h], origin, step_s, times_s[n]) * sine
+                total += between(wandering[:, m + h], origin, step_s, times_s[n]) * math.cos(angle)
+        error[n] = total - at_zero
+        if bump != 0:
+            from_middle = (turned_s[n] - bump_s + period_s / 2) % period_s - period_s / 2
+            error[n] += bump * math.exp(-((from_middle / bump_sigma_s) ** 2) / 2)
+
+
+@compiled
+def _drift(
+    times_s: Floats, drift_ra: float, drift_dec: float, nodes_ra: Floats, origin_ra: int, step_ra_s: float,
+    nodes_dec: Floats, origin_dec: int, step_dec_s: float, ra: Floats, dec: Floats,
+) -> None:  # fmt: skip
+    """Drift and wander: added to RA, and all there is in Dec."""
+    for n in range(times_s.shape[0]):
+        ra[n] += drift_ra * times_s[n] + between(nodes_ra, origin_ra, step_ra_s, times_s[n])
+        dec[n] = drift_dec * times_s[n] + between(nodes_dec, origin_dec, step_dec_s, times_s[n])
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,23 +168,30 @@ class Wind:
         self._strength = Process(seed, Subject.GUST, step_s, start, ornstein_uhlenbeck(decay, sigma))
 
     def at(self, times_s: Floats) -> tuple[Floats, Floats]:
-        # the square of a log-normal strength is 1 on the mean, so that the RMS over all time is the stated one
-        strength = np.exp(self._strength.at(times_s)[:, 0] - self._sigma**2)
-        return self._axes[0].at(times_s) * strength, self._axes[1].at(times_s) * strength
+        """(RA, Dec) at ascending times, arcsec."""
+        ra, dec = np.zeros(len(times_s)), np.zeros(len(times_s))
+        self.shake(times_s, ra, dec)
+        return ra, dec
+
+    def shake(self, times_s: Floats, ra: Floats, dec: Floats) -> None:
+        """Add it to pointings."""
+        strength, on_ra, on_dec = (process.grid(times_s[0], times_s[-1]) for process in (self._strength, *self._axes))
+        _shake(
+            times_s, strength.nodes[:, 0], strength.origin, strength.step_s, self._sigma,
+            on_ra.nodes, on_dec.nodes, on_ra.origin, on_ra.step_s, ra, dec,
+        )  # fmt: skip
 
 
-class _Bump:
-    """A Gaussian once in a turn of the worm."""
-
-    def __init__(self, spec: MountSpec, seed: int) -> None:
-        self._spec = spec
-        self._middle_s = float(generator(seed, Subject.BUMP).uniform(0, spec.worm_period_s))
-
-    def at(self, turned_s: Floats) -> Floats:
-        period = self._spec.worm_period_s
-        from_middle = np.remainder(turned_s - self._middle_s + period / 2, period) - period / 2
-        error: Floats = self._spec.bump_arcsec * np.exp(-((from_middle / self._spec.bump_sigma_s) ** 2) / 2)
-        return error
+@compiled
+def _shake(
+    times_s: Floats, strength: Floats, strength_origin: int, strength_step_s: float, sigma: float,
+    on_ra: Floats, on_dec: Floats, origin: int, step_s: float, ra: Floats, dec: Floats,
+) -> None:  # fmt: skip
+    """Both axes' shaking times a log-normal strength, whose square is 1 on the mean over all time."""
+    for n in range(times_s.shape[0]):
+        stronger = math.exp(between(strength, strength_origin, strength_step_s, times_s[n]) - sigma * sigma)
+        ra[n] += stronger * between(on_ra, origin, step_s, times_s[n])
+        dec[n] += stronger * between(on_dec, origin, step_s, times_s[n])
 
 
 def _wandering_harmonics(spec: MountSpec, amplitude_arcsec: Floats, seed: int) -> Process:

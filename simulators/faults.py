@@ -95,7 +95,12 @@ class Faults:
 
     def __init__(self, faults: Sequence[Fault], mount: MountSpec) -> None:
         self._faults = tuple(faults)
+        self._kinds = frozenset(fault.kind for fault in faults)
         self._mount = mount
+
+    def has(self, *kinds: str) -> bool:
+        """Whether there is any of these kinds in the night."""
+        return not self._kinds.isdisjoint(kinds)
 
     def active(self, kind: str, now_s: float) -> Fault | None:
         """The fault of a kind that lasts at an instant."""

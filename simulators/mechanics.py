@@ -60,20 +60,24 @@ class Motor:
 
     def at(self, times_s: Floats) -> Floats:
         """Axis position at the given ascending times, arcsec."""
-        axis: Floats = self._at(times_s)[2]
+        axis = np.zeros(len(times_s))
+        self.carry(times_s, axis)
         return axis
 
-    def _at(self, times_s: Floats) -> Floats:
-        """Positions of motor, gear and axis: [3, n]."""
+    def at_time(self, time_s: float) -> float:
+        """Axis position at one time, arcsec."""
+        return self._now(time_s)[2]
+
+    def carry(self, times_s: Floats, pointing: Floats) -> None:
+        """Add the axis position at ascending times to a pointing, arcsec."""
         first = max(bisect_right(self._knots, times_s[0], key=_TIME) - 1, 0)
         last = max(bisect_right(self._knots, times_s[-1], key=_TIME), first + 1)
-        positions = np.empty((3, len(times_s)))
-        _drive(np.array(self._knots[first:last]), times_s, self.play_arcsec / 2, self.stiction_arcsec, positions)
-        return positions
+        _carry(np.array(self._knots[first:last]), times_s, self.play_arcsec / 2, self.stiction_arcsec, pointing)
 
     def _now(self, now_s: float) -> tuple[float, float, float]:
-        motor, gear, axis = self._at(np.array([now_s]))[:, 0]
-        return float(motor), float(gear), float(axis)
+        """Positions of motor, gear and axis."""
+        knot = self._knots[max(bisect_right(self._knots, now_s, key=_TIME) - 1, 0)]
+        return _driven(*knot, now_s, self.play_arcsec / 2, self.stiction_arcsec)
 
     def _knot(self, now_s: float, motor: float, gear: float, axis: float, rate: float) -> None:
         if now_s < self.changed_s:
@@ -87,19 +91,29 @@ class Motor:
 _TIME = itemgetter(0)
 
 
+def _driven(
+    knot_s: float, motor: float, gear: float, axis: float, rate: float, time_s: float, half_play: float, stiction: float
+) -> tuple[float, float, float]:
+    """Motor, gear and axis some time after a knot; see `Motor`."""
+    motor += rate * (time_s - knot_s)
+    gear = min(max(gear, motor - half_play), motor + half_play)
+    if stiction > 0:  # between two knots the gear goes one way, so the axis follows in whole steps
+        return motor, gear, axis + stiction * math.trunc((gear - axis) / stiction)
+    return motor, gear, gear
+
+
+_driven_fast = compiled(_driven)
+
+
 @compiled
-def _drive(knots: Floats, times_s: Floats, half_play: float, stiction: float, positions: Floats) -> None:
-    """Motor, gear and axis at ascending times, [3, n], from the knots that they need; see `Motor`."""
+def _carry(knots: Floats, times_s: Floats, half_play: float, stiction: float, pointing: Floats) -> None:
+    """Add the axis at ascending times, from the knots that they need."""
     knot = 0
     for n in range(times_s.shape[0]):
         while knot + 1 < knots.shape[0] and knots[knot + 1, 0] <= times_s[n]:
             knot += 1
-        motor = knots[knot, 1] + knots[knot, 4] * (times_s[n] - knots[knot, 0])
-        gear = min(max(knots[knot, 2], motor - half_play), motor + half_play)
-        axis = gear
-        if stiction > 0:  # between two knots the gear goes one way, so the axis follows in whole steps
-            axis = knots[knot, 3] + stiction * math.trunc((gear - knots[knot, 3]) / stiction)
-        positions[0, n], positions[1, n], positions[2, n] = motor, gear, axis
+        now, motor, gear, axis, rate = knots[knot]
+        pointing[n] += _driven_fast(now, motor, gear, axis, rate, times_s[n], half_play, stiction)[2]
 
 
 class Mechanics:
@@ -146,8 +160,7 @@ class Mechanics:
 
     def start_slew(self, now_s: float, turn_ra_deg: float, turn_dec_deg: float, duration_s: float) -> None:
         """Drive both axes to a place that is so far away."""
-        now = np.array([now_s])
-        ra, dec = float(self.aim_ra.at(now)[0]), float(self.aim_dec.at(now)[0])
+        ra, dec = self.aim_ra.at_time(now_s), self.aim_dec.at_time(now_s)
         self.target_arcsec = ra + turn_ra_deg * 3600, dec + turn_dec_deg * 3600
         self.slewing = True
         if duration_s > 0:
@@ -161,8 +174,7 @@ class Mechanics:
             self.aim_dec.jump(now_s, self.target_arcsec[1])
         self.aim_dec.set_rate(now_s, 0.0)
         self.track(now_s, True)
-        now = np.array([now_s])
-        self.target_arcsec = float(self.aim_ra.at(now)[0]), float(self.aim_dec.at(now)[0])
+        self.target_arcsec = self.aim_ra.at_time(now_s), self.aim_dec.at_time(now_s)
         self.slewing = False
 
     def set_side(self, beyond_meridian: bool) -> None:
@@ -172,18 +184,19 @@ class Mechanics:
 
     def pointing_arcsec(self, times_s: Floats) -> tuple[Floats, Floats]:
         """Pointing without `slow_error` (RA, Dec; ICRS arcsec, RA not reduced to a turn) at ascending times."""
-        driven = self.aim_ra.at(times_s) + self.guide_ra.at(times_s)
+        driven = self.aim_ra.at(times_s)
+        self.guide_ra.carry(times_s, driven)
         # the worm turns as the hour angle's axis does
         ra, dec = self.motion.at(times_s, times_s - (driven - self._start_arcsec) / SIDEREAL_ARCSEC_PER_S)
         ra += driven
-        dec += self.aim_dec.at(times_s) + self.guide_dec.at(times_s)
+        self.aim_dec.carry(times_s, dec)
+        self.guide_dec.carry(times_s, dec)
         return ra, dec
 
     def said_deg(self, now_s: float) -> tuple[float, float]:
         """Where the mount believes to point."""
-        now = np.array([now_s])
-        ra = float(self.aim_ra.at(now)[0]) / 3600 + self.sync_offset_deg[0] - self.shifted_deg[0]
-        dec = float(self.aim_dec.at(now)[0]) / 3600 + self.sync_offset_deg[1] - self.shifted_deg[1]
+        ra = self.aim_ra.at_time(now_s) / 3600 + self.sync_offset_deg[0] - self.shifted_deg[0]
+        dec = self.aim_dec.at_time(now_s) / 3600 + self.sync_offset_deg[1] - self.shifted_deg[1]
         return ra % 360.0, dec
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from .setup import AirSpec, Setup, Site
 
+SIDEREAL_DEG_PER_DAY = 360.98564736629
 STEEPEST_DEC = math.radians(89.0)
 """Beyond, right ascension means little; errors are taken as here."""
 
@@ -76,12 +77,13 @@ def _refraction(setup: Setup, h: float, dec: float) -> tuple[float, float]:
 def sidereal_time_deg(utc: datetime, lon_deg: float) -> float:
     """Local mean sidereal time (Meeus, Astronomical Algorithms, 12.4, to first order), degrees."""
     days = (utc - datetime(2000, 1, 1, 12, tzinfo=UTC)).total_seconds() / 86400
-    return (280.46061837 + 360.98564736629 * days + lon_deg) % 360.0
+    return (280.46061837 + SIDEREAL_DEG_PER_DAY * days + lon_deg) % 360.0
 
 
-def hour_angle_deg(utc: datetime, lon_deg: float, ra_deg: float) -> float:
-    """Hour angle within ±180 degrees, positive west of the meridian."""
-    return math.remainder(sidereal_time_deg(utc, lon_deg) - ra_deg, 360.0)
+def hour_angle_deg(utc: datetime, lon_deg: float, ra_deg: float, later_s: float = 0.0) -> float:
+    """Hour angle, so many seconds after an instant, within ±180 degrees, positive west of the meridian."""
+    turned = later_s * (SIDEREAL_DEG_PER_DAY / 86400)
+    return math.remainder(sidereal_time_deg(utc, lon_deg) + turned - ra_deg, 360.0)
 
 
 def airmass(hour_angle_deg: float, dec_deg: float, lat_deg: float) -> float | None:

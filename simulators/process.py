@@ -5,8 +5,10 @@ In: a seed and a rule that continues the process by some steps, or a power spect
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,26 @@ from .streams import Subject, generator
 Floats = NDArray[np.float64]
 Advance = Callable[[np.random.Generator, Floats, int], tuple[Floats, Floats]]
 """(random numbers, state, steps) -> (one value, or one row of values, a step; new state)."""
+
+
+class Grid(NamedTuple):
+    """Part of a function of time that is linear between nodes on a grid: what kernels ask `between` of.
+
+    Attributes
+    ----------
+    nodes : [m] or [m, k]
+    origin : int
+        The first one's number; number 0 is at 0 s.
+    step_s : float
+    """
+
+    nodes: Floats
+    origin: int
+    step_s: float
+
+
+NOTHING = Grid(np.zeros(2), 0, math.inf)
+"""Is 0 at all times."""
 
 
 class Gridded(ABC):
@@ -40,39 +62,45 @@ class Gridded(ABC):
 
     def at(self, times_s: Floats) -> Floats:
         """Values at the given times (ascending, s since the world began; earlier ones count as 0): [n] or [n, k]."""
-        first, last = (int(max(time_s, 0.0) / self.step_s) for time_s in (times_s[0], times_s[-1]))
-        nodes = self._nodes(first, last + 2)
-        values = np.empty((len(times_s), *nodes.shape[1:]))
-        _interpolate(nodes.reshape(len(nodes), -1), first, self.step_s, times_s, values.reshape(len(values), -1))
+        grid = self.grid(times_s[0], times_s[-1])
+        values = np.zeros((len(times_s), *grid.nodes.shape[1:]))
+        for k in np.ndindex(values.shape[1:]):
+            add(grid.nodes[:, *k], grid.origin, grid.step_s, times_s, 1.0, values[:, *k])
         return values
 
-    def _nodes(self, first: int, end: int) -> Floats:
-        chunks = range(first // self.CHUNK, (end - 1) // self.CHUNK + 1)
-        if len(chunks) == 1:
-            return self._chunk(chunks[0])[first - chunks[0] * self.CHUNK : end - chunks[0] * self.CHUNK]
-        values = np.concatenate([self._chunk(index) for index in chunks])
-        origin = chunks.start * self.CHUNK
-        return values[first - origin : end - origin]
+    def grid(self, first_s: float, last_s: float) -> Grid:
+        """What is needed between two times."""
+        begin = int(first_s / self.step_s) // self.CHUNK if first_s > 0 else 0
+        end = int(last_s / self.step_s + 1) // self.CHUNK if last_s > 0 else 0
+        nodes = self._chunk(begin)
+        if end > begin:
+            nodes = np.concatenate([nodes, *(self._chunk(index) for index in range(begin + 1, end + 1))])
+        return Grid(nodes, begin * self.CHUNK, self.step_s)
 
     def _chunk(self, index: int) -> Floats:
-        if index not in self._chunks:
-            made = self._make(index)
-            while len(self._chunks) >= self.KEPT:
-                del self._chunks[next(iter(self._chunks))]
-            self._chunks[index] = made
-        return self._chunks[index]
+        known = self._chunks.get(index)
+        if known is not None:
+            return known
+        made = self._make(index)
+        while len(self._chunks) >= self.KEPT:
+            del self._chunks[next(iter(self._chunks))]
+        self._chunks[index] = made
+        return made
 
 
 @compiled
-def _interpolate(nodes: Floats, first: int, step_s: float, times_s: Floats, values: Floats) -> None:
-    """[m, k] nodes, of which the first is number `first` of the grid, -> [n, k] values."""
+def between(nodes: Floats, origin: int, step_s: float, time_s: float) -> float:
+    """The value of a `Grid` of one column at a time; before 0 s that at 0 s."""
+    place = max(time_s, 0.0) / step_s - origin
+    before = int(place)
+    return nodes[before] + (place - before) * (nodes[before + 1] - nodes[before])  # type: ignore[no-any-return]  # of an array
+
+
+@compiled
+def add(nodes: Floats, origin: int, step_s: float, times_s: Floats, factor: float, values: Floats) -> None:
+    """Add a `Grid` of one column at some times, times a factor, to values."""
     for n in range(times_s.shape[0]):
-        place = max(times_s[n], 0.0) / step_s
-        before = int(place)
-        share = place - before
-        for k in range(nodes.shape[1]):
-            left = nodes[before - first, k]
-            values[n, k] = left + share * (nodes[before - first + 1, k] - left)
+        values[n] += factor * between(nodes, origin, step_s, times_s[n])
 
 
 class Process(Gridded):

@@ -9,7 +9,6 @@ import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from .atmosphere import TWINKLE_S, HighTilt, Night, Tilt, scintillation_sigma, s
 from .disturbance import Disturbance, Recording
 from .faults import Fault, Faults
 from .mechanics import SIDEREAL_ARCSEC_PER_S, Mechanics
-from .path import moved_mean, pieces
+from .path import moved, pieces, roll
 from .pointing import SlowError, airmass_of, hour_angle_deg, slow_error
 from .process import Floats
 from .recording import read_recording
@@ -31,7 +30,7 @@ from .satellites import Satellites
 from .scenario import DEFAULT, Scenario, load_scenario
 from .sensor import HotPixels, Structure, hot_pixels, structure
 from .setup import Setup
-from .sky import Sky, tangent_plane_arcsec
+from .sky import Sky, Stars, choose
 from .streams import Subject, generator
 
 DEFAULT_SEED = 1
@@ -102,6 +101,18 @@ class StarsOnChip:
 NO_STARS = StarsOnChip(np.empty(0), np.empty(0), np.empty(0), np.empty(0, np.uint64))
 
 
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """The stars around the place looked at, their light and their names."""
+
+    stars: Stars
+    flux_e_per_s: Floats
+    names: NDArray[np.uint64]
+
+
+NOTHING_SEEN = _Looked(Stars(np.empty(0), np.empty(0), np.empty(0)), np.empty(0), np.empty(0, np.uint64))
+
+
 class World:
     """Everything that is simulated, as a function of its own time, which begins at 0 s with the first use.
 
@@ -147,6 +158,13 @@ class World:
             self.zero_mag_e_per_s,
             seed,
         )
+        mount = setup.mount
+        self._slow = setup.air.refraction or any(
+            (mount.polar_azimuth_arcmin, mount.polar_altitude_arcmin, *mount.flexure_arcsec)
+        )
+        self._arrival: tuple[object, ...] = ()
+        self._there = SlowError(0.0, 0.0, 0.0)
+        self._looked = NOTHING_SEEN
         self._began_s: float | None = None
         self.began_utc = EPOCH
         self._caught_up_s = 0.0
@@ -164,7 +182,7 @@ class World:
 
     def hour_angle_deg(self, time_s: float, ra_deg: float) -> float:
         """Hour angle of a right ascension at a time of this world, ±180 degrees, positive in the west."""
-        return hour_angle_deg(self.began_utc + timedelta(seconds=time_s), self.setup.site.lon_deg, ra_deg)
+        return hour_angle_deg(self.began_utc, self.setup.site.lon_deg, ra_deg, time_s)
 
     @property
     def centre_px(self) -> tuple[float, float]:
@@ -183,30 +201,22 @@ class World:
         step_s = (end_s - start_s) / steps
         tail_s = self.setup.sensor.line_time_s * self.setup.sensor.height_px  # of a rolling shutter
         n_tail = min(math.ceil(tail_s / step_s), MOST_PATH_STEPS) if step_s > 0 else 0
-        times = start_s + step_s * (np.arange(steps + n_tail) + 0.5).astype(np.float64)
+        times = start_s + step_s * np.arange(0.5, steps + n_tail)
         ra, dec, rotation = self._pointing_arcsec(times)
-        target_ra, target_dec = self.mechanics.target_arcsec
-        error_ra, error_dec = float(ra[:steps].mean()) - target_ra, float(dec[:steps].mean()) - target_dec
-        ra, dec = ra / 3600, dec / 3600
-        mean_ra, mean_dec = float(ra[:steps].mean()), float(dec[:steps].mean())
-        cos_dec = math.cos(math.radians(mean_dec))
         cd = self.cd_deg_per_px if rotation == 0 else optics.turned(self.cd_deg_per_px, rotation)
         px_per_deg = optics.inverse(cd)
-        # where the telescope goes, the stars go the other way
-        dx, dy = px_per_deg @ np.array([(mean_ra - ra) * cos_dec, mean_dec - dec])
-        motion_px = max(float(np.ptp(dx[:steps])), float(np.ptp(dy[:steps])))
-        hour_angle = self.hour_angle_deg((start_s + end_s) / 2, mean_ra)
-        mass = airmass_of(self.setup.site, air, hour_angle, mean_dec)
+        dx, dy = np.empty(len(times)), np.empty(len(times))
+        ra_arcsec, dec_arcsec, motion_px = moved(ra, dec, steps, px_per_deg, dx, dy)
+        mean_ra, mean_dec = ra_arcsec / 3600, dec_arcsec / 3600
+        middle_s = (start_s + end_s) / 2
+        mass = airmass_of(self.setup.site, air, self.hour_angle_deg(middle_s, mean_ra), mean_dec)
         seeing_factor = self.night.seeing_factor(start_s) * mass**0.6
         shaken = seeing_factor ** (5 / 6)  # tilt goes as its variance's root, seeing^(5/3)
-        tilt_x, tilt_y = self.tilt.at(times)
-        dx += tilt_x * shaken / scale
-        dy += tilt_y * shaken / scale
+        self.tilt.shake(times, shaken / scale, dx, dy)
         if air.frame_jitter_arcsec:
             jitter = generator(self.seed, Subject.JITTER, round(start_s * 1000)).standard_normal(2)
             dx += jitter[0] * air.frame_jitter_arcsec / scale
             dy += jitter[1] * air.frame_jitter_arcsec / scale
-        middle_s = (start_s + end_s) / 2
         steady = seeing_factor == 1 and not self.setup.optics.focus_course
         sigma_px = self.sigma_px if steady else self._sigma_px(seeing_factor, middle_s)
         if self.high_tilt.variance_arcsec2:
@@ -220,10 +230,7 @@ class World:
                 apart_x, apart_y = self.high_tilt.mean(x * scale, y * scale, start_s, end_s)
                 x, y = x + apart_x * shaken / scale, y + apart_y * shaken / scale
             if n_tail:
-                rows = np.linspace(0, self.setup.sensor.height_px, 9)
-                lags = rows * self.setup.sensor.line_time_s / step_s
-                right, up = (np.interp(y, rows, moved_mean(path, steps, lags)) for path in (dx, dy))
-                x, y = x + right, y + up
+                roll(x, y, dx, dy, steps, self.setup.sensor.height_px, self.setup.sensor.line_time_s / step_s)
             flux = flux * self._transmission(times[:steps], mass)
             if air.frame_flicker:
                 flicker = generator(self.seed, Subject.JITTER, round(start_s * 1000), 1).standard_normal()
@@ -242,30 +249,33 @@ class World:
             cd_deg_per_px=cd,
             ra_deg=mean_ra,
             dec_deg=mean_dec,
-            ra_arcsec=error_ra * cos_dec,
-            dec_arcsec=error_dec,
+            ra_arcsec=(ra_arcsec - self.mechanics.target_arcsec[0]) * math.cos(math.radians(mean_dec)),
+            dec_arcsec=dec_arcsec - self.mechanics.target_arcsec[1],
         )
 
     def _pointing_arcsec(self, times: Floats) -> tuple[Floats, Floats, float]:
         """True pointing at ascending times, and the camera's mean rotation against the beginning, radians."""
         self._catch_up(float(times[-1]))
         ra, dec = self.mechanics.pointing_arcsec(times)
-        swung_ra, swung_dec = self.faults.pointing_arcsec(times)
-        ra, dec, turned = ra + swung_ra, dec + swung_dec, 0.0
-        if self._has_slow_errors():
-            first, last = (self._slow_error(float(time)) for time in (times[0], times[-1]))
-            there = self._slow_error(self.mechanics.arrived_s)
+        if self.faults.has("gust", "cable-drag"):
+            swung_ra, swung_dec = self.faults.pointing_arcsec(times)
+            ra, dec = ra + swung_ra, dec + swung_dec
+        turned = math.pi if self.mechanics.flipped else 0.0
+        if self._slow:
+            there = self._slow_error_there()
+            first, last = (self._slow_error(float(time)) - there for time in (times[0], times[-1]))
             share = (times - times[0]) / max(times[-1] - times[0], 1e-9)
-            ra += first.ra_arcsec - there.ra_arcsec + (last.ra_arcsec - first.ra_arcsec) * share
-            dec += first.dec_arcsec - there.dec_arcsec + (last.dec_arcsec - first.dec_arcsec) * share
-            turned = (first.rotation_rad + last.rotation_rad) / 2 - there.rotation_rad
-        return ra, dec, turned + (math.pi if self.mechanics.flipped else 0.0)
+            ra += first.ra_arcsec + (last.ra_arcsec - first.ra_arcsec) * share
+            dec += first.dec_arcsec + (last.dec_arcsec - first.dec_arcsec) * share
+            turned += (first.rotation_rad + last.rotation_rad) / 2
+        return ra, dec, turned
 
-    def _has_slow_errors(self) -> bool:
-        mount = self.setup.mount
-        return self.setup.air.refraction or any(
-            (mount.polar_azimuth_arcmin, mount.polar_altitude_arcmin, *mount.flexure_arcsec)
-        )
+    def _slow_error_there(self) -> SlowError:
+        """When the mount had arrived."""
+        arrival = self.mechanics.arrived_s, *self.mechanics.target_arcsec, self.began_utc
+        if self._arrival != arrival:
+            self._arrival, self._there = arrival, self._slow_error(self.mechanics.arrived_s)
+        return self._there
 
     def _slow_error(self, time_s: float) -> SlowError:
         ra_arcsec, dec_arcsec = self.mechanics.target_arcsec
@@ -309,8 +319,11 @@ class World:
         return optics.sigma_arcsec(telescope, seeing, variance) / self.scale_arcsec_per_px
 
     def _transmission(self, times: Floats, mass: float) -> float:
+        clear_mag = self.setup.air.extinction_mag_per_airmass * mass
+        if self.night.clear and not self.faults.has("cloud"):
+            return 10 ** (-0.4 * clear_mag)
         mag = self.night.cloud_mag(times) + self.faults.cloud_mag(times)
-        return float(np.mean(10 ** (-0.4 * (mag + self.setup.air.extinction_mag_per_airmass * mass))))
+        return float(np.mean(10 ** (-0.4 * (mag + clear_mag))))
 
     def displacement_px(self, field: Field) -> tuple[float, float]:
         """How the field has moved on the unbinned detector from the place pointed at."""
@@ -325,14 +338,20 @@ class World:
         margin = 50 + motion_px
         radius = (math.hypot(width, height) / 2 + margin) * self.scale_arcsec_per_px / 3600
         stars = self.sky.around(ra_deg, dec_deg, radius)
-        east, north, in_front = tangent_plane_arcsec(stars, ra_deg, dec_deg)
-        dx, dy = px_per_deg @ np.vstack([east, north]) / 3600
-        x, y = dx + self.centre_px[0], dy + self.centre_px[1]
-        seen = in_front & (x > window.x - margin) & (x < window.x + window.width + margin)
-        seen &= (y > window.y - margin) & (y < window.y + window.height + margin)
-        flux = self.zero_mag_e_per_s * 10 ** (-0.4 * stars.mag[seen])
-        names = stars.ra_deg[seen].view(np.uint64) ^ (stars.dec_deg[seen].view(np.uint64) << np.uint64(1))
-        return StarsOnChip(x[seen], y[seen], flux, names)
+        if stars is not self._looked.stars:
+            names = stars.ra_deg.view(np.uint64) ^ (stars.dec_deg.view(np.uint64) << np.uint64(1))
+            flux_e_per_s = self.zero_mag_e_per_s * 10 ** (-0.4 * stars.mag)
+            self._looked = _Looked(stars, flux_e_per_s, names)
+        places, which = np.empty((2, len(stars.mag))), np.empty(len(stars.mag), np.int64)
+        found = choose(
+            stars.ra_deg, stars.dec_deg, ra_deg, dec_deg, px_per_deg, *self.centre_px,
+            window.x - margin, window.x + window.width + margin, window.y - margin, window.y + window.height + margin,
+            places, which,
+        )  # fmt: skip
+        which = which[:found]
+        return StarsOnChip(
+            places[0, :found], places[1, :found], self._looked.flux_e_per_s[which], self._looked.names[which]
+        )
 
 
 def shared_world(url: DeviceUrl, context: DeviceContext) -> World:

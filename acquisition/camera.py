@@ -122,12 +122,19 @@ class FrameTruth:
     ra_arcsec, dec_arcsec : float
         The same along the mount's axes, arcs on the sky, signs as the guider's (positive RA is removed by a West
         pulse, positive Dec by a South pulse).
+    x, y : float
+        Where the place pointed at is in the frame, 0-based px: the displacement is its.
+    turn_deg : float
+        How far the field is turned about it, from columns towards rows, against no time in particular.
     """
 
     dx_px: float
     dy_px: float
     ra_arcsec: float
     dec_arcsec: float
+    x: float = 0.0
+    y: float = 0.0
+    turn_deg: float = 0.0
 
 
 @runtime_checkable

@@ -23,6 +23,8 @@ from acquisition.guiding.settings import GuiderSettings
 from acquisition.guiding.settle import SettleRule
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Latitude = Annotated[float, Field(ge=-90, le=90)]
+Longitude = Annotated[float, Field(ge=-360, le=360)]
 
 
 class _Table(BaseModel):
@@ -56,6 +58,9 @@ class MountTable(_Table):
     url: str = Field("sim://", description="Which mount; `starlatch devices` lists the schemes.")
     worm_file: Path | None = Field(None, description="What was learned of the worm, kept from night to night.")
     pulses_know_pier: bool = Field(True, description="A North pulse moves north on either side of the pier.")
+    alt_az_site: tuple[Latitude, Longitude] | None = Field(
+        None, description="[latitude, longitude] of an alt-azimuth mount whose pulses go along RA and Dec."
+    )
     guide_by: Literal["pulses", "offsets"] = Field(
         "pulses", description="Guide pulses, or shifts of the pointing where the mount takes those."
     )
@@ -177,6 +182,7 @@ class Config(_Table):
             overlapped=self.guiding.overlapped,
             lost_limit_s=self.guiding.lost_limit_s,
             pulses_know_pier=self.mount.pulses_know_pier,
+            alt_az_site=self.mount.alt_az_site,
             exposure=self.exposure.rule() if self.exposure.auto else None,
         )
 

@@ -218,7 +218,7 @@ class SimulatedCamera:
             pixels, field = self._last[0].copy(), self._last[1]
         self._last = pixels, field
         self._delivered += 1
-        self._remember(self._delivered, field, settings.binning)
+        self._remember(self._delivered, field, settings)
         self._begin_next(settings, field, round(start.temp_c, 1), number + 1)
         return Image.from_camera(pixels, self._facts(settings, field, start))
 
@@ -260,9 +260,9 @@ class SimulatedCamera:
     def _noise_key(self, number: int) -> np.uint64:
         return key(self.world.seed, Subject.NOISE, self._number, number)
 
-    def _remember(self, frame_seq: int, field: Field, binning: int) -> None:
-        dx, dy = self.world.displacement_px(field)
-        self._truths[frame_seq] = FrameTruth(dx / binning, dy / binning, field.ra_arcsec, field.dec_arcsec)
+    def _remember(self, frame_seq: int, field: Field, settings: CameraSettings) -> None:
+        roi = whole(self._spec, settings)
+        self._truths[frame_seq] = self.world.truth(field, settings.binning, roi.x, roi.y)
         while len(self._truths) > KEPT_TRUTHS:
             self._truths.popitem(last=False)
 

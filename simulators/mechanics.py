@@ -18,6 +18,7 @@ from acquisition.kernels.compiled import compiled
 from acquisition.mount import Direction
 
 from .disturbance import Motion, true_backlash_arcsec
+from .pointing import AltAzAxes
 from .process import Floats
 from .setup import MountSpec
 from .streams import Subject, generator
@@ -178,17 +179,26 @@ class Mechanics:
         self.slewing = False
 
     def set_side(self, beyond_meridian: bool) -> None:
-        """Be on this side of the pier; changing it turns the telescope over."""
+        """Be on this side of the pier, where there is one; changing it turns the telescope over."""
+        if self.spec.alt_az:
+            return
         self.flipped ^= beyond_meridian != self.beyond_meridian
         self.beyond_meridian = beyond_meridian
 
-    def pointing_arcsec(self, times_s: Floats) -> tuple[Floats, Floats]:
-        """Pointing without `slow_error` (RA, Dec; ICRS arcsec, RA not reduced to a turn) at ascending times."""
-        driven = self.aim_ra.at(times_s)
-        self.guide_ra.carry(times_s, driven)
+    def pointing_arcsec(self, times_s: Floats, axes: AltAzAxes | None = None) -> tuple[Floats, Floats]:
+        """Pointing without `slow_error` (RA, Dec; ICRS arcsec, RA not reduced to a turn) at ascending times.
+
+        `axes` are an alt-azimuth mount's at these times.
+        """
+        aim, guided = self.aim_ra.at(times_s), self.guide_ra.at(times_s)
         # the worm turns as the hour angle's axis does
-        ra, dec = self.motion.at(times_s, times_s - (driven - self._start_arcsec) / SIDEREAL_ARCSEC_PER_S)
-        ra += driven
+        ra, dec = self.motion.at(times_s, times_s - (aim + guided - self._start_arcsec) / SIDEREAL_ARCSEC_PER_S)
+        if axes is not None and not self.spec.pulses_on_sky:
+            ra, dec = axes.to_sky(ra + guided, dec + self.guide_dec.at(times_s))
+            return ra + aim, dec + self.aim_dec.at(times_s)
+        if axes is not None:
+            ra, dec = axes.to_sky(ra, dec)
+        ra += aim + guided
         self.aim_dec.carry(times_s, dec)
         self.guide_dec.carry(times_s, dec)
         return ra, dec

@@ -1,4 +1,4 @@
-"""``sim://``: an equatorial mount that moves the simulated world's telescope, on the event loop.
+"""``sim://``: a mount that moves the simulated world's telescope, on the event loop.
 
 In: guide pulses, coordinates. Out: motion of the world's `Mechanics`.
 """
@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
+
+import numpy as np
 
 from acquisition.devices import DeviceContext, DeviceUrl, Driver, Listing
 from acquisition.errors import ConfigError, DeviceBusy, DeviceError, DeviceGone, Unsupported
@@ -33,7 +35,7 @@ FLIP_DEG = 180.0
 
 
 class SimulatedMount:
-    """A German equatorial mount in a simulated world.
+    """A German equatorial mount in a simulated world, or an alt-azimuth one.
 
     Parameters
     ----------
@@ -77,11 +79,17 @@ class SimulatedMount:
         if self._guide_port:
             return MountState()
         mechanics = self._mechanics
-        ra_deg, dec_deg = mechanics.said_deg(self.world.now_s())
+        now_s = self.world.now_s()
+        ra_deg, dec_deg = mechanics.said_deg(now_s)
+        pier_side = PierSide.EAST if mechanics.beyond_meridian else PierSide.WEST
+        axes = self.world.alt_az_axes(np.array([now_s]))
         return MountState(
             ra_deg=ra_deg,
             dec_deg=dec_deg,
-            pier_side=PierSide.EAST if mechanics.beyond_meridian else PierSide.WEST,
+            pier_side=PierSide.UNKNOWN if self._spec.alt_az else pier_side,
+            field_angle_deg=(
+                None if axes is None or not self._spec.pulses_on_sky else math.degrees(float(axes.up_rad[0]))
+            ),
             tracking=mechanics.tracking,
             slewing=mechanics.slewing,
             parked=mechanics.parked,
@@ -187,7 +195,8 @@ class SimulatedMount:
         said_ra, said_dec = mechanics.said_deg(world.now_s())
         turn_ra, turn_dec = shortest_turn_deg(said_ra, ra_deg), dec_deg - said_dec
         beyond_meridian = world.hour_angle_deg(world.now_s(), ra_deg - mechanics.sync_offset_deg[0]) > 0
-        over_deg = FLIP_DEG if beyond_meridian != mechanics.beyond_meridian else 0.0
+        flips = beyond_meridian != mechanics.beyond_meridian and not self._spec.alt_az
+        over_deg = FLIP_DEG if flips else 0.0
         duration_s = max(abs(turn_ra), abs(turn_dec), over_deg) / self._spec.slew_rate_deg_per_s
         mechanics.start_slew(world.now_s(), turn_ra, turn_dec, duration_s)
         arrived = False

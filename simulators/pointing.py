@@ -10,6 +10,9 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
+
+from .process import Floats
 from .setup import AirSpec, Setup, Site
 
 SIDEREAL_DEG_PER_DAY = 360.98564736629
@@ -57,6 +60,48 @@ def slow_error(setup: Setup, hour_angle_deg: float, dec_deg: float) -> SlowError
     return SlowError(ra, north, turned)
 
 
+@dataclass(frozen=True, slots=True)
+class AltAzAxes:
+    """How an alt-azimuth mount's axes lie on the sky at some instants.
+
+    Attributes
+    ----------
+    up_rad : array
+        Position angle of the zenith, from north towards east: the parallactic angle.
+    cos_alt, cos_dec : arrays
+    """
+
+    up_rad: Floats
+    cos_alt: Floats
+    cos_dec: Floats
+
+    def to_sky(self, level: Floats, up: Floats) -> tuple[Floats, Floats]:
+        """RA (of hour angle) and Dec, from turns about the vertical and in altitude."""
+        c, s = np.cos(self.up_rad), np.sin(self.up_rad)
+        level = level * self.cos_alt
+        return (level * c + up * s) / self.cos_dec, up * c - level * s
+
+
+def alt_az_axes(lat_deg: float, hour_angle_deg: Floats, dec_deg: float) -> AltAzAxes:
+    """The axes at ascending hour angles, by a straight line from the first to the last."""
+    lat, dec = math.radians(lat_deg), min(max(math.radians(dec_deg), -STEEPEST_DEC), STEEPEST_DEC)
+    first, last = (math.radians(float(hour_angle_deg[i])) for i in (0, -1))
+    share = (hour_angle_deg - hour_angle_deg[0]) / max(float(hour_angle_deg[-1] - hour_angle_deg[0]), 1e-12)
+    up = parallactic_rad(lat, first, dec)
+    turn = math.remainder(parallactic_rad(lat, last, dec) - up, 2 * math.pi)
+    h = first + (last - first) * share
+    sin_alt = math.sin(lat) * math.sin(dec) + math.cos(lat) * math.cos(dec) * np.cos(h)
+    return AltAzAxes(up + turn * share, np.sqrt(np.maximum(1 - sin_alt**2, 0.0)), np.full(len(h), math.cos(dec)))
+
+
+def parallactic_rad(lat: float, hour_angle: float, dec: float) -> float:
+    """Position angle of the zenith, from north towards east (it is east of a star in the west); all in radians."""
+    return math.atan2(
+        math.cos(lat) * math.sin(hour_angle),
+        math.sin(lat) * math.cos(dec) - math.cos(lat) * math.sin(dec) * math.cos(hour_angle),
+    )
+
+
 def refraction_arcsec(zenith_distance_rad: float, elev_m: float) -> float:
     """How much a star is lifted, 58.3" tan z - 0.067" tan³ z for the pressure at sea level; up to z = 80°."""
     t = math.tan(min(zenith_distance_rad, math.radians(80.0)))
@@ -68,9 +113,7 @@ def _refraction(setup: Setup, h: float, dec: float) -> tuple[float, float]:
     lat = math.radians(setup.site.lat_deg)
     sin_alt = math.sin(lat) * math.sin(dec) + math.cos(lat) * math.cos(dec) * math.cos(h)
     lifted = refraction_arcsec(math.acos(min(max(sin_alt, -1.0), 1.0)), setup.site.elev_m)
-    to_zenith = math.atan2(
-        math.cos(lat) * math.sin(h), math.sin(lat) * math.cos(dec) - math.cos(lat) * math.sin(dec) * math.cos(h)
-    )  # parallactic angle: from north towards east, as the zenith is east of a star in the west
+    to_zenith = parallactic_rad(lat, h, dec)
     return -lifted * math.sin(to_zenith) / math.cos(dec), -lifted * math.cos(to_zenith)
 
 

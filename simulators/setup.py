@@ -158,7 +158,10 @@ class Gear:
 
 @dataclass(frozen=True, slots=True)
 class MountSpec:
-    """The mount's mechanics; arcsec on its axes (RA: of hour angle, cos δ times that on the sky)."""
+    """The mount's mechanics; arcsec on its axes (RA: of hour angle, cos δ times that on the sky).
+
+    Of an alt-azimuth mount, what is said of RA and Dec holds for azimuth and altitude.
+    """
 
     name: str = "Simulated equatorial mount"
     worm_period_s: float = 478.7
@@ -185,6 +188,8 @@ class MountSpec:
     wind_gustiness: float = 0.0  # sigma of the logarithm of the wind's strength, which changes within minutes
     wind_resonance_hz: float = 2.5
     wind_damping: float = 0.1  # of the resonance, 1 is critical
+    alt_az: bool = False  # an alt-azimuth mount without derotator: the field turns
+    pulses_on_sky: bool = True  # of an alt-azimuth mount: North moves it north; False: up
     polar_azimuth_arcmin: float = 0.0  # of the polar axis, east of the pole
     polar_altitude_arcmin: float = 0.0  # above it
     flexure_arcsec: tuple[float, float] = (0.0, 0.0)  # RA, Dec: this many times the sine of the hour angle

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from acquisition.camera import FrameTruth
 from acquisition.devices import DeviceContext, DeviceUrl
 from acquisition.errors import ConfigError
 from acquisition.virtual_time import EPOCH, utc_now
@@ -23,7 +24,7 @@ from .disturbance import Disturbance, Recording
 from .faults import Fault, Faults
 from .mechanics import SIDEREAL_ARCSEC_PER_S, Mechanics
 from .path import moved, pieces, roll
-from .pointing import SlowError, airmass_of, hour_angle_deg, slow_error
+from .pointing import AltAzAxes, SlowError, airmass_of, alt_az_axes, hour_angle_deg, slow_error
 from .process import Floats
 from .recording import read_recording
 from .satellites import Satellites
@@ -254,13 +255,16 @@ class World:
         )
 
     def _pointing_arcsec(self, times: Floats) -> tuple[Floats, Floats, float]:
-        """True pointing at ascending times, and the camera's mean rotation against the beginning, radians."""
+        """True pointing at ascending times, and the camera's mean rotation, from north towards east, radians."""
         self._catch_up(float(times[-1]))
-        ra, dec = self.mechanics.pointing_arcsec(times)
+        axes = self.alt_az_axes(times)
+        ra, dec = self.mechanics.pointing_arcsec(times, axes)
         if self.faults.has("gust", "cable-drag"):
             swung_ra, swung_dec = self.faults.pointing_arcsec(times)
             ra, dec = ra + swung_ra, dec + swung_dec
         turned = math.pi if self.mechanics.flipped else 0.0
+        if axes is not None:
+            turned += float(axes.up_rad.mean())
         if self._slow:
             there = self._slow_error_there()
             first, last = (self._slow_error(float(time)) - there for time in (times[0], times[-1]))
@@ -276,6 +280,15 @@ class World:
         if self._arrival != arrival:
             self._arrival, self._there = arrival, self._slow_error(self.mechanics.arrived_s)
         return self._there
+
+    def alt_az_axes(self, times: Floats) -> AltAzAxes | None:
+        """How the axes lie on the sky at ascending times; None of an equatorial mount."""
+        if not self.setup.mount.alt_az:
+            return None
+        ra_arcsec, dec_arcsec = self.mechanics.target_arcsec
+        hour_angle = self.hour_angle_deg(float(times[0]), ra_arcsec / 3600)
+        hour_angles = hour_angle + (times - times[0]) * (SIDEREAL_ARCSEC_PER_S / 3600)
+        return alt_az_axes(self.setup.site.lat_deg, hour_angles, dec_arcsec / 3600)
 
     def _slow_error(self, time_s: float) -> SlowError:
         ra_arcsec, dec_arcsec = self.mechanics.target_arcsec
@@ -325,11 +338,17 @@ class World:
         mag = self.night.cloud_mag(times) + self.faults.cloud_mag(times)
         return float(np.mean(10 ** (-0.4 * (mag + clear_mag))))
 
-    def displacement_px(self, field: Field) -> tuple[float, float]:
-        """How the field has moved on the unbinned detector from the place pointed at."""
+    def truth(self, field: Field, binning: int, x_origin: int, y_origin: int) -> FrameTruth:
+        """What a frame would show without seeing and noise; the origin is its ROI's, binned px."""
         (a, b), (c, d) = optics.inverse(field.cd_deg_per_px).tolist()
         ra_deg, dec_deg = field.ra_arcsec / 3600, field.dec_arcsec / 3600
-        return -(a * ra_deg + b * dec_deg), -(c * ra_deg + d * dec_deg)
+        dx, dy = -(a * ra_deg + b * dec_deg), -(c * ra_deg + d * dec_deg)
+        x, y = (
+            (centre + moved + 0.5) / binning - 0.5 - origin
+            for centre, moved, origin in zip(self.centre_px, (dx, dy), (x_origin, y_origin), strict=True)
+        )
+        north_deg = math.degrees(math.atan2(d, b))
+        return FrameTruth(dx / binning, dy / binning, field.ra_arcsec, field.dec_arcsec, x, y, north_deg)
 
     def _stars(
         self, ra_deg: float, dec_deg: float, motion_px: float, px_per_deg: Floats, window: Window

@@ -61,7 +61,7 @@ class Guider:
     ) -> None:  # fmt: skip
         self._camera = camera
         self._announcer = Announcer(listen)
-        self._mount = WatchedMount(mount, self._announcer.notice)
+        self._mount = WatchedMount(mount, self._announcer.notice, settings.alt_az_site)
         self._settings = settings
         self._random = np.random.default_rng(seed)
         auto = None if settings.exposure is None else AutoExposure(settings.exposure, self._announcer.notice)

@@ -5,6 +5,7 @@ In: the frame that sets the lock, and dithers. Out: displacements from the lock,
 
 from __future__ import annotations
 
+import cmath
 import math
 from dataclasses import dataclass
 from typing import Self
@@ -14,6 +15,7 @@ from acquisition.geometry import MountResponse
 from acquisition.guiding.measure import Measurement
 
 _MARGIN_PX = 15.0  # of the frame, where dithers do not lead
+_TURNED_DEG = 0.1  # a field that turned by less has not turned
 
 
 @dataclass(slots=True)
@@ -26,6 +28,8 @@ class Lock:
         Of the best guide star in the reference frame (0, 0 and NaN if the chain names none).
     truth : FrameTruth or None
         Of the reference frame.
+    pivot : (float, float) or None
+        About which the field turns, as the chain has it.
     dx, dy : float
         How far dithers have moved the lock on the detector.
     ra_px, dec_px : float
@@ -36,6 +40,7 @@ class Lock:
     y: float
     hfd: float
     truth: FrameTruth | None
+    pivot: tuple[float, float] | None = None
     dx: float = 0.0
     dy: float = 0.0
     ra_px: float = 0.0
@@ -46,7 +51,7 @@ class Lock:
         """The lock that the chain's first frame sets."""
         best = max((star for star in first.stars if star.used), key=lambda star: star.snr, default=None)
         x, y, hfd = (best.x, best.y, best.hfd) if best is not None else (0.0, 0.0, math.nan)
-        return cls(x, y, hfd, first.truth)
+        return cls(x, y, hfd, first.truth, first.pivot)
 
     def move(self, ra_px: float, dec_px: float, response: MountResponse) -> None:
         """Dither."""
@@ -66,16 +71,28 @@ class Lock:
         """(dx, dy) from the lock on the detector."""
         return found.dx - self.dx, found.dy - self.dy
 
-    def true_displacement(self, truth: FrameTruth | None, scale_arcsec: float | None) -> FrameTruth | None:
+    def true_displacement(
+        self, truth: FrameTruth | None, scale_arcsec: float | None, response: MountResponse
+    ) -> FrameTruth | None:
         """Where the stars are without seeing and noise, against the lock; None where nobody knows.
 
         Along the axes dithers count as the calibration has them: with a wrong one, this is not true after a dither.
         """
         if truth is None or self.truth is None or scale_arcsec is None:
             return None
+        dx, dy = truth.dx_px - self.truth.dx_px - self.dx, truth.dy_px - self.truth.dy_px - self.dy
+        turn_deg = math.remainder(truth.turn_deg - self.truth.turn_deg, 360)
+        if abs(turn_deg) > _TURNED_DEG:  # the place pointed at goes about the stars that are held
+            if self.pivot is None:
+                return None
+            away = complex(self.pivot[0] - self.truth.x, self.pivot[1] - self.truth.y)
+            turned = away * (cmath.exp(1j * math.radians(turn_deg)) - 1)
+            dx, dy = dx + turned.real, dy + turned.imag
+            ra_px, dec_px = response.to_axes(dx, dy)
+            return FrameTruth(dx, dy, ra_px * scale_arcsec, dec_px * scale_arcsec)
         return FrameTruth(
-            truth.dx_px - self.truth.dx_px - self.dx,
-            truth.dy_px - self.truth.dy_px - self.dy,
+            dx,
+            dy,
             truth.ra_arcsec - self.truth.ra_arcsec - self.ra_px * scale_arcsec,
             truth.dec_arcsec - self.truth.dec_arcsec - self.dec_px * scale_arcsec,
         )

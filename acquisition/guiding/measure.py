@@ -7,6 +7,7 @@ reopened for as long as it takes (`acquisition.reopening`).
 from __future__ import annotations
 
 import asyncio
+import cmath
 import contextlib
 import math
 from collections.abc import AsyncIterator, Callable
@@ -24,7 +25,10 @@ from acquisition.virtual_time import utc_now
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Where the stars are in one frame, against the chain's reference; px and seconds as in `Step`."""
+    """Where the stars are in one frame, against the chain's reference; px and seconds as in `Step`.
+
+    `dx` and `dy` are those of the stars' common centre (`GuideStars.pivot`), however far the field is turned about it.
+    """
 
     t_s: float  # middle of the exposure
     utc: datetime
@@ -36,6 +40,7 @@ class Measurement:
     stars: tuple[GuideStar, ...]
     image: Image
     truth: FrameTruth | None
+    pivot: tuple[float, float] | None = None
 
 
 class FrameSource:
@@ -146,11 +151,13 @@ class FrameSource:
         if not (math.isfinite(offsets.dx) and math.isfinite(offsets.dy)):
             return f"the measured offset ({offsets.dx}, {offsets.dy}) px is not finite"
         stars = image.get_meta_safe(GuideStars) or GuideStars()
+        # the chain's offset is of another place in a turned field: `kernels.combine.Motion.midway`
+        moved = complex(offsets.dx, offsets.dy) * (1 + cmath.exp(1j * math.radians(stars.turn_deg))) / 2
         utc = image.facts.start_utc or utc_now()
         return Measurement(
             start_s + took_s / 2, utc + timedelta(seconds=took_s / 2), took_s,
-            offsets.dx, offsets.dy, offsets.dx_err, offsets.dy_err,
-            tuple(stars.stars), image, self._camera.truth(image),
+            moved.real, moved.imag, offsets.dx_err, offsets.dy_err,
+            tuple(stars.stars), image, self._camera.truth(image), stars.pivot,
         )  # fmt: skip
 
     async def _next(self, exposure_s: float | None) -> Image:

@@ -31,6 +31,7 @@ class GuiderSettings:
     corrections: bool = True
     focal_length_mm: float | None = None  # for the scale, where frames do not state it
     pulses_know_pier: bool = True  # a North pulse moves north on either side of the pier
+    alt_az_site: tuple[float, float] | None = None  # as `WatchedMount`
     after_pulse_s: float = 0.0  # wait before the next exposure
     overlapped: bool = False  # expose while pulses run, and correct between frames, too
     lost_limit_s: float | None = None  # end when no star was measured for so long; None: never

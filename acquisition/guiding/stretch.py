@@ -196,7 +196,7 @@ class Stretch:
         lock = self._lock
         dx, dy = lock.displacement(found)
         ra_px, dec_px = self._response.to_axes(dx, dy)
-        settling, true = self._settling is not None, lock.true_displacement(found.truth, self._scale)
+        settling, true = self._settling is not None, lock.true_displacement(found.truth, self._scale, self._response)
         self._seen_s, self._bridged = found.t_s, None
         guided = self._guides and not self._orders.pause
         unseen = self._recent.unseen(found.t_s - found.exposure_s / 2, found.t_s + found.exposure_s / 2)

@@ -10,10 +10,14 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from acquisition.errors import DeviceBusy, DeviceError
 from acquisition.guiding.apply import Pulse, send
+from acquisition.images import FrameFacts
+from acquisition.images.processors.offsets.horizon import alt_az_offsets
 from acquisition.mount import Mount, MountInfo, MountState, PierSide
+from acquisition.virtual_time import utc_now
 
 _DEADLINE_S = 10.0
 _STOP_DEADLINE_S = 1.0
@@ -30,10 +34,16 @@ class WatchedMount:
         Connected.
     notice : callable
         Told, in a sentence, when the mount fails and when it is back.
+    alt_az_site : (float, float) or None
+        Latitude and longitude, degrees, of an alt-azimuth mount whose pulses go along RA and Dec, and which does not
+        say itself how it turns the field.
     """
 
-    def __init__(self, mount: Mount, notice: Callable[[str], None]) -> None:
+    def __init__(
+        self, mount: Mount, notice: Callable[[str], None], alt_az_site: tuple[float, float] | None = None
+    ) -> None:
         self._mount = mount
+        self._alt_az_site = alt_az_site
         self._notice = notice
         self._down = False
         self._silent = False
@@ -78,7 +88,9 @@ class WatchedMount:
             self._silent = True
             return MountState()
         self._silent = False
-        return state
+        if self._alt_az_site is None or state.field_angle_deg is not None:
+            return state
+        return replace(state, field_angle_deg=_parallactic_deg(state, *self._alt_az_site))
 
     async def stop(self) -> None:
         """Whatever happened, no pulse is left running."""
@@ -91,6 +103,15 @@ class WatchedMount:
             async with asyncio.timeout(_DEADLINE_S):
                 await self._mount.close()
                 await self._mount.connect()
+
+
+def _parallactic_deg(state: MountState, lat_deg: float, lon_deg: float) -> float | None:
+    """Position angle of the zenith, from north towards east; None where the mount does not say where it points."""
+    if state.ra_deg is None or state.dec_deg is None:
+        return None
+    here_and_now = FrameFacts(start_utc=utc_now(), site_lat_deg=lat_deg, site_lon_deg=lon_deg)
+    north = alt_az_offsets(here_and_now, 0.0, 1.0, state.ra_deg, state.dec_deg)
+    return None if north is None else math.degrees(math.atan2(north.daz, north.dalt))
 
 
 def same_pointing(before: MountState, now: MountState) -> bool:

@@ -39,7 +39,7 @@ class SkyView:
         self._number = world.n_cameras
         world.n_cameras += 1
         self._began_s = self._loop.time() - world.now_s()  # of the world, on the monotonic clock: the library's, too
-        self._truths: deque[tuple[float, int, Field]] = deque(maxlen=KEPT_TRUTHS)
+        self._truths: deque[tuple[float, FrameTruth]] = deque(maxlen=KEPT_TRUTHS)
         warm_up(world)
 
     @property
@@ -50,6 +50,7 @@ class SkyView:
             telescope=telescope.name,
             focal_length_mm=telescope.focal_length_mm,
             aperture_mm=telescope.aperture_mm,
+            rotator_deg=telescope.rotation_deg,
             site_lat_deg=site.lat_deg,
             site_lon_deg=site.lon_deg,
             site_elev_m=site.elev_m,
@@ -77,7 +78,7 @@ class SkyView:
         noise = key(self._world.seed, Subject.NOISE, self._number, asked.number)
         pixels = render(self._world, settings, field, asked.temp_c, noise)
         ctypes.memmove(asked.pixels, np.ascontiguousarray(pixels).ctypes.data, pixels.nbytes)
-        self._truths.append((asked.start_monotonic_s, asked.bin, field))
+        self._truths.append((asked.start_monotonic_s, self._world.truth(field, asked.bin, asked.x, asked.y)))
         return True
 
     def truth(self, image: Image) -> FrameTruth | None:
@@ -85,11 +86,10 @@ class SkyView:
         start_s, width_s = image.facts.start_loop_s, image.facts.start_uncertainty_s
         if start_s is None or width_s is None or not self._truths:
             return None
-        began_s, binning, field = min(tuple(self._truths), key=lambda kept: abs(kept[0] - start_s))
+        began_s, truth = min(tuple(self._truths), key=lambda kept: abs(kept[0] - start_s))
         if not start_s - 0.05 <= began_s <= start_s + width_s + 0.05:
             return None
-        dx, dy = self._world.displacement_px(field)
-        return FrameTruth(dx / binning, dy / binning, field.ra_arcsec, field.dec_arcsec)
+        return truth
 
     def guide(self, pin: int, on: bool) -> None:
         """In the driver's thread: a pin of the guide port has changed."""

@@ -3,8 +3,10 @@
 import json
 import math
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from acquisition import virtual_time
 from acquisition.config import parse_config
 from acquisition.geometry import MountAxis, MountResponse
 from acquisition.guiding.calibration_file import load_calibration
-from acquisition.guiding.events import Calibrated, Dropped, Event, GuidingBegan, GuidingEnded, Step
+from acquisition.guiding.events import Alarm, Calibrated, Dropped, Event, GuidingBegan, GuidingEnded, State, Step
 from acquisition.session import GuideOptions, guide
 from simulators import optics
 from simulators.setup import OpticsSpec
@@ -112,3 +114,38 @@ def test_a_rotator_that_turns_while_guiding_gets_new_stars():
     after = [step for step in run.of(Step) if step.t_s > began[1].t_s]
     assert len(after) > 15
     assert max(math.hypot(step.dx, step.dy) for step in after) < 1.5
+
+
+def alt_az(path: Path, dec_deg: float, alt_az: bool = True, on_sky: bool = True) -> str:
+    """The library's alt-azimuth mount, and the same rig on an equatorial one."""
+    scenario = files("simulators").joinpath("scenarios/alt-az.toml").read_text()
+    scenario = scenario.replace("dec_deg = 40", f"dec_deg = {dec_deg}").replace("alt_az = true", "")
+    path.write_text(f"{scenario}alt_az = {str(alt_az).lower()}\npulses_on_sky = {str(on_sky).lower()}\n")
+    return f"sim://?seed=3&scenario={quote(str(path))}"
+
+
+@pytest.mark.parametrize(("dec_deg", "on_sky"), [(46.5, True), (38.0, False)])
+def test_a_field_that_turns_is_held(tmp_path, dec_deg, on_sky):
+    """By three degrees a minute near the zenith, where azimuth is of no use any more, and by one farther off."""
+    run = virtual_time.run(Night().run(150.0, url=alt_az(tmp_path / "rig.toml", dec_deg, on_sky=on_sky)))
+    steps = run.of(Step)
+    assert run.of(Dropped) == run.of(Alarm) == []
+    assert steps[-1].t_s - steps[0].t_s > 140
+    assert run.statistics.true_rms_arcsec.total < 0.6
+    truth = [step.truth for step in steps[20:]]
+    assert max(math.hypot(there.dx_px, there.dy_px) for there in truth) < 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [3, 4])
+def test_an_hour_on_an_alt_azimuth_mount_is_as_good_as_on_an_equatorial_one(tmp_path, seed):
+    def hour(name: str, **kind: bool) -> Night:
+        url = alt_az(tmp_path / f"{name}.toml", 40.0, **kind).replace("seed=3", f"seed={seed}")
+        run = virtual_time.run(Night().run(3600.0, url=url))
+        assert run.of(Alarm) == []
+        assert State.LOST_LOCK not in run.states
+        return run
+
+    still = hour("equatorial", alt_az=False).statistics.true_rms_arcsec.total
+    assert hour("on the sky").statistics.true_rms_arcsec.total < 1.3 * still
+    assert hour("up and down", on_sky=False).statistics.true_rms_arcsec.total < 1.3 * still

@@ -17,6 +17,7 @@ from simulators.world import World, make_world
 
 NIGHTS = {
     "good", "average", "bad-seeing", "strain-wave", "windy", "clouds", "backlash", "faint-oag", "everything-fails",
+    "alt-az",
 }  # fmt: skip
 EXPOSURE = {"twilight", "focus", "cloud-edges", "moonrise", "steady"}  # what `starlatch exposure simulate` takes
 PLANTS = {f"plant-{letter}" for letter in "abcdefgh"}
@@ -119,7 +120,7 @@ def test_values_that_do_not_go_together_are_config_errors():
 
 
 def test_names_and_files_that_are_not_there(tmp_path):
-    with pytest.raises(ConfigError, match=r"unknown scenario 'god'; allowed: average, .*or a TOML file"):
+    with pytest.raises(ConfigError, match=r"unknown scenario 'god'; allowed: alt-az, average, .*or a TOML file"):
         load_scenario("god")
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         load_scenario(str(tmp_path / "no.toml"))

@@ -46,9 +46,20 @@ class GuideStar:
 
 @dataclass
 class GuideStars:
-    """The guide stars of a frame, in the order of their numbers."""
+    """The guide stars of a frame, in the order of their numbers.
+
+    Attributes
+    ----------
+    stars : list of GuideStar
+    turn_deg : float
+        How far the field is turned against the first frame, from columns towards rows.
+    pivot : (float, float) or None
+        About where in the first frame, 0-based px: the place whose displacement is the frame's; None: not known.
+    """
 
     stars: list[GuideStar] = field(default_factory=list)
+    turn_deg: float = 0.0
+    pivot: tuple[float, float] | None = None
 
     @property
     def used(self) -> list[GuideStar]:

@@ -53,7 +53,9 @@ def report_of(field_: StarField, table: Array, snr: Array, reasons: list[str | N
         [
             GuideStar(number, *row, reason is None, reason)  # type: ignore[arg-type, call-arg]  # ten floats
             for number, row, reason in zip(field_.number.tolist(), rows.tolist(), reasons, strict=True)
-        ]
+        ],
+        math.degrees(math.atan2(field_.turn[1], 1 + field_.turn[0])),
+        (plane.to_image(field_.pivot[0]), plane.to_image(field_.pivot[1])),
     )
 
 

@@ -344,8 +344,8 @@ class World:
         ra_deg, dec_deg = field.ra_arcsec / 3600, field.dec_arcsec / 3600
         dx, dy = -(a * ra_deg + b * dec_deg), -(c * ra_deg + d * dec_deg)
         x, y = (
-            (centre + moved + 0.5) / binning - 0.5 - origin
-            for centre, moved, origin in zip(self.centre_px, (dx, dy), (x_origin, y_origin), strict=True)
+            (centre + shift + 0.5) / binning - 0.5 - origin
+            for centre, shift, origin in zip(self.centre_px, (dx, dy), (x_origin, y_origin), strict=True)
         )
         north_deg = math.degrees(math.atan2(d, b))
         return FrameTruth(dx / binning, dy / binning, field.ra_arcsec, field.dec_arcsec, x, y, north_deg)

@@ -100,6 +100,7 @@ class Stretch:
         self._vigilance = Vigilance(announcer)
         self._recent = RecentPulses()
         self._between_s = 0.0  # of pulse on RA since the last frame, positive: West
+        self._corrected_s = _now()  # when the last correction began
         self._guides = settings.corrections and "off" not in (settings.ra_limits.mode, settings.dec_limits.mode)
         self._wobble_px = 0.0  # how far RA is off on purpose
         self._exposure_s = frames.settings.exposure_s
@@ -159,7 +160,8 @@ class Stretch:
     async def _next_frame(self) -> Measurement | str:
         """Measure the next frame; in overlapped mode the laws correct by what they expect until it is there."""
         if self._settings.overlapped:
-            while not await self._frames.arrives(_OVERLAPPED_EVERY_S):
+            while not await self._frames.arrives(max(0.0, self._corrected_s + _OVERLAPPED_EVERY_S - _now())):
+                self._corrected_s = _now()
                 if not self._orders.pause:
                     ra, _ = await self._send((self._ra.between(_now(), _now() + _OVERLAPPED_EVERY_S), 0.0))
                     self._ra.sent(ra.sent_px)
@@ -266,6 +268,7 @@ class Stretch:
         With it goes what brings the star to where a dither has put the lock, and RA to where the watch over the
         calibration's angle wants it, of which the law need not know.
         """
+        self._corrected_s = _now()
         wobble_px = self._vigilance.wobble_px if self._settling is None else 0.0
         aside_px = self._wobble_px - wobble_px
         ra_px, dec_px = 0.0, 0.0

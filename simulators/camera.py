@@ -10,6 +10,7 @@ import logging
 import math
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -31,11 +32,12 @@ from acquisition.camera import (
 from acquisition.devices import DeviceContext, DeviceUrl, Driver, Listing
 from acquisition.errors import DeviceBusy, DeviceError, DeviceGone, DeviceTimeout, ExposureFailed
 from acquisition.images import FrameFacts, Image, TangentWcs
-from acquisition.virtual_time import utc_now
+from acquisition.virtual_time import result_of, utc_now
 
 from . import sensor as chip
 from .frame import Backdrop, Conditions, backdrop, render, warm_up, whole, window
 from .pointing import airmass
+from .signal import Signal
 from .streams import Subject, generator, key
 from .world import WORLD_OPTIONS, Field, World, shared_world, whole_number
 
@@ -66,7 +68,8 @@ class SimulatedCamera:
         world.n_cameras += 1
         self._spec = world.setup.sensor
         self._users = 0  # connects without their close
-        self._closed = asyncio.Event()
+        self._closed = Signal()
+        self._executor: ThreadPoolExecutor | None = None  # for what is made ahead
         self._taken = False  # by an exposure or a stream
         self._begun = 0  # exposures
         self._delivered = 0
@@ -74,7 +77,7 @@ class SimulatedCamera:
         self._connected_s = 0.0  # in the world's time
         self._last: tuple[chip.Pixels, Field] | None = None
         self._repeated: CameraSettings | None = None  # those of the last frame
-        self._ahead: asyncio.Future[Backdrop] | None = None  # the next frame but for its stars
+        self._ahead: Future[Backdrop] | None = None  # the next frame but for its stars
         self._truths: OrderedDict[int, FrameTruth] = OrderedDict()
         self._settings = CameraSettings(
             gain=self._spec.default_gain,
@@ -120,13 +123,15 @@ class SimulatedCamera:
                 raise DeviceGone(f"{self._spec.name} is not plugged in")
             self._connected_s = now_s
             self._relax_temperature()
-        self._closed.clear()
         self._users += 1
 
     async def close(self) -> None:
         self._users = max(0, self._users - 1)
         if self._users == 0:
-            self._closed.set()
+            self._closed.give()
+            if self._executor is not None:
+                self._executor.shutdown(wait=False, cancel_futures=True)
+                self._executor = None
             self._ahead = None
 
     async def configure(self, settings: CameraSettings) -> Accepted:
@@ -225,19 +230,19 @@ class SimulatedCamera:
     async def _render(self, settings: CameraSettings, field: Field, temp_c: float, number: int) -> chip.Pixels:
         """The frame; most of it may have been made ahead."""
         ahead, self._ahead = self._ahead, None
-        ready = None if ahead is None else await ahead
+        ready: Backdrop | None = None
+        if ahead is not None:
+            ready = await result_of(ahead)
         asked = self.world, settings, field, temp_c, self._noise_key(number), ready
         small = ready is not None and ready.counts.size <= SMALL_PX
         return render(*asked) if small else await asyncio.to_thread(render, *asked)
 
     def _begin_next(self, settings: CameraSettings, field: Field, temp_c: float, number: int) -> None:
-        """In a series, make most of the next frame on another core, while somebody works with this one.
-
-        Not sooner: virtual time stands still while another thread computes, and so would whoever waits for readout.
-        """
+        """In a series, make most of the next frame on another core, while somebody works with this one and exposes."""
         if settings == self._repeated:
             likely = Conditions(settings, field.sky_e_per_s_px, temp_c, self._noise_key(number))
-            self._ahead = asyncio.get_running_loop().run_in_executor(None, backdrop, self.world, likely)
+            self._executor = self._executor or ThreadPoolExecutor(1, "starlatch-sim")
+            self._ahead = self._executor.submit(backdrop, self.world, likely)
         self._repeated = settings
 
     def _is_lost(self, number: int, start_s: float) -> bool:
@@ -250,11 +255,8 @@ class SimulatedCamera:
         """Wait for the simulated hardware, but not beyond `close` or the pulling of the plug."""
         now_s = self.world.now_s()
         unplugged_s = self.world.faults.next_s("unplug", now_s) - now_s
-        limit_s = min(duration_s, unplugged_s)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(None if math.isinf(limit_s) else limit_s):
-                await self._closed.wait()
-                raise DeviceGone(f"{self._spec.name} was closed during an exposure")
+        if self._users == 0 or await self._closed.wait(min(duration_s, unplugged_s)):
+            raise DeviceGone(f"{self._spec.name} was closed during an exposure")
         self._check_connected()
 
     def _noise_key(self, number: int) -> np.uint64:

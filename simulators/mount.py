@@ -5,10 +5,8 @@ In: guide pulses, coordinates. Out: motion of the world's `Mechanics`.
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -28,6 +26,7 @@ from acquisition.mount import (
 )
 
 from .mechanics import shortest_turn_deg
+from .signal import Signal
 from .world import WORLD_OPTIONS, World, shared_world
 
 FLIP_DEG = 180.0
@@ -50,7 +49,7 @@ class SimulatedMount:
         self._spec = world.setup.mount
         self._mechanics = world.mechanics
         self._users = 0  # connects without their close
-        self._stopped = asyncio.Event()
+        self._stopped = Signal()
 
     @property
     def info(self) -> MountInfo:
@@ -214,17 +213,14 @@ class SimulatedMount:
         """Wait; True when a stop came before, `DeviceGone` when the power went."""
         now_s = self.world.now_s()
         power_goes_s = self.world.faults.next_s("power-cycle", now_s) - now_s
-        with suppress(TimeoutError):
-            async with asyncio.timeout(min(duration_s, power_goes_s)):
-                await self._stopped.wait()
-                return True
+        if await self._stopped.wait(min(duration_s, power_goes_s)):
+            return True
         self._check_powered()
         return False
 
     def _end_motions(self) -> None:
         """Wake every pulse and slew that waits, so that it ends itself."""
-        self._stopped.set()
-        self._stopped = asyncio.Event()
+        self._stopped.give()
 
     def _check_opened(self) -> None:
         if self._users == 0:

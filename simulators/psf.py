@@ -26,18 +26,26 @@ def psf_parts(optics: OpticsSpec, sigma_px: float, scale_arcsec_per_px: float) -
     [k, 4] array
         Share of the light, variance over that of the core, and displacement along x and y, px. Shares add up to 1.
     """
-    if optics.moffat_beta:
-        shape = moffat_parts(optics.moffat_beta)
-    else:
-        shape = np.array([[1 - optics.halo_share, 1.0], [optics.halo_share, optics.halo_width**2]])
-        shape = shape[shape[:, 0] > 0]
-    spots = np.zeros((1, 2))
-    if optics.defocus_arcsec:
-        spots = _pupil(optics.defocus_arcsec / scale_arcsec_per_px / 2, optics.obstruction, sigma_px)
-    parts = np.empty((len(shape) * len(spots), 4))
-    parts[:, :2] = np.repeat(shape, len(spots), axis=0)
+    shape = _profile(optics.moffat_beta, optics.halo_share, optics.halo_width)
+    if not optics.defocus_arcsec:
+        return shape
+    spots = _pupil(optics.defocus_arcsec / scale_arcsec_per_px / 2, optics.obstruction, sigma_px)
+    parts = np.repeat(shape, len(spots), axis=0)
     parts[:, 0] /= len(spots)
     parts[:, 2:] = np.tile(spots, (len(shape), 1))
+    return parts
+
+
+@cache
+def _profile(moffat_beta: float, halo_share: float, halo_width: float) -> Floats:
+    """The parts of a star in focus."""
+    if moffat_beta:
+        shape = moffat_parts(moffat_beta)
+    else:
+        shape = np.array([[1 - halo_share, 1.0], [halo_share, halo_width**2]])
+        shape = shape[shape[:, 0] > 0]
+    parts = np.zeros((len(shape), 4))
+    parts[:, :2] = shape
     return parts
 
 

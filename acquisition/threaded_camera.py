@@ -11,7 +11,6 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
-from datetime import datetime, timedelta
 from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Self, TypeVar, TypeVarTuple
@@ -33,6 +32,7 @@ from acquisition.camera import (
 from acquisition.device_thread import DeviceThread
 from acquisition.errors import DeviceBusy, DeviceError, DeviceGone, DeviceTimeout, ExposureFailed, Unsupported
 from acquisition.frame_pool import FramePool
+from acquisition.frame_start import FrameStart, Look, VideoClock
 from acquisition.images import FrameFacts, Image
 from acquisition.virtual_time import utc_now
 
@@ -45,9 +45,6 @@ POLL_S = 0.0015  # between questions near the end of an exposure
 NEAR_END_S = 0.2
 MAX_PAUSE_S = 0.25  # between questions before that
 VIDEO_SLICE_S = 0.05
-WAITED_S = 0.002
-KEPT = 2  # frames that a camera's library keeps for us
-LONGEST_DELAY_S = 0.5  # of a video's frame, from the end of its exposure to its arrival
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,58 +59,12 @@ class Deadlines:
     readout_s: float = 15.0  # from the end of the exposure until the sensor says that the frame is ready
 
 
-@dataclass(frozen=True, slots=True)
-class _Start:
-    """When an exposure began: at `utc` = `loop_s`, or up to the uncertainty later."""
-
-    utc: datetime
-    loop_s: float
-    uncertainty_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What came of one slice of waiting for video: no facts, no frame."""
-
-    asked_s: float
-    loop_s: float
-    utc: datetime
-    facts: FrameFacts | None
-
-
 @dataclass(slots=True)
 class _Video:
-    """A running video: where the next frame goes, and when the camera was last asked for one.
-
-    `delay_s` is the time from the end of an exposure to the frame's arrival: what the first frame took longer than its
-    exposure since the video began. It includes what the camera needs to begin, so it is an upper limit.
-    """
+    """A running video: where the next frame goes, and its times."""
 
     landing: NDArray[Any]
-    began_s: float
-    looked_s: float
-    start_s: float  # of the last frame's exposure, earliest
-    delay_s: float | None = None
-
-    def restarted(self, began_s: float) -> None:
-        self.began_s = self.looked_s = self.start_s = began_s
-        self.delay_s = None
-
-    def began(self, looked_before_s: float, look: _Look, exposure_s: float) -> tuple[float, float]:
-        """When the frame's exposure began at the earliest, and how much later that may have been, s.
-
-        A frame that we had to wait for has arrived this moment. Any other one waited for us, among `KEPT` at the most,
-        and began not before the exposure of the frame that was delivered before it had ended.
-        """
-        if self.delay_s is None:
-            self.delay_s = min(max(look.loop_s - self.began_s - exposure_s, 0.0), LONGEST_DELAY_S)
-        latest_s = look.loop_s - exposure_s
-        earliest_s = latest_s - self.delay_s
-        if look.loop_s - look.asked_s < WAITED_S:
-            long_ago_s = looked_before_s - (1 + KEPT) * exposure_s - self.delay_s
-            earliest_s = min(max(self.start_s + exposure_s, long_ago_s), earliest_s)
-        self.start_s = max(earliest_s, self.start_s)
-        return self.start_s, max(latest_s - self.start_s, 0.0)
+    clock: VideoClock
 
 
 class _Job:
@@ -314,7 +265,8 @@ class ThreadedCamera:
                 problem = str(error)
             await self._stop(job)
             await self._mend(job, problem, remedy)
-            video.restarted(await self._call(job, self._start_video, _clock(), deadline_s=self._deadlines.call_s))
+            began_s = await self._call(job, self._start_video, _clock(), deadline_s=self._deadlines.call_s)
+            video.clock = VideoClock(began_s)
         return await self._next(job, pool, video)
 
     async def _mend(self, job: _Job, problem: str, remedy: Callable[[], None]) -> None:
@@ -356,7 +308,7 @@ class ThreadedCamera:
             began_s = await self._call(job, self._start_video, _clock(), deadline_s=self._deadlines.call_s)
         except Unsupported:
             return None
-        return _Video(self._lease(pool), began_s, began_s, began_s)
+        return _Video(self._lease(pool), VideoClock(began_s))
 
     async def _next(self, job: _Job, pool: FramePool, video: _Video) -> Image:
         """The next frame of a video; while nobody returns a buffer, frames are dropped and counted."""
@@ -366,15 +318,13 @@ class ThreadedCamera:
         deadline_s = clock() + patience_s
         while True:
             look = await self._call(job, self._wait_video, video.landing, clock, deadline_s=self._deadlines.call_s)
-            before_s, video.looked_s = video.looked_s, look.loop_s
+            video.clock.looked(look)
             late = look.loop_s > deadline_s
             if look.facts is not None:
                 spare = self._lease(pool) if late else pool.lease()
                 if spare is not None:
                     frame, video.landing = video.landing, spare
-                    start_s, uncertainty_s = video.began(before_s, look, exposure_s)
-                    start = _Start(look.utc - timedelta(seconds=look.loop_s - start_s), start_s, uncertainty_s)
-                    return self._image(frame, start, look.facts)
+                    return self._image(frame, video.clock.began(look, exposure_s), look.facts)
             elif late:
                 raise DeviceTimeout(f"{self.name}: no video frame within {patience_s:.1f} s")
 
@@ -385,7 +335,7 @@ class ThreadedCamera:
             raise ExposureFailed(f"{self.name}: all {pool.n_buffers} frame buffers are in use; let go of some frames")
         return frame
 
-    def _image(self, frame: NDArray[Any], start: _Start, extra: FrameFacts) -> Image:
+    def _image(self, frame: NDArray[Any], start: FrameStart, extra: FrameFacts) -> Image:
         """The frame as an `Image`; what the sensor knows itself overrides what we know of it."""
         self._frame_seq += 1
         facts: dict[str, Any] = {
@@ -437,10 +387,10 @@ class ThreadedCamera:
         except ValueError as impossible:  # for this device; in any other call it would be the driver's mistake
             return impossible
 
-    def _start(self, clock: Callable[[], float]) -> _Start:
+    def _start(self, clock: Callable[[], float]) -> FrameStart:
         utc, loop_s = utc_now(), clock()
         self._sensor.start()
-        return _Start(utc, loop_s, clock() - loop_s)
+        return FrameStart(utc, loop_s, clock() - loop_s)
 
     def _read(self, frame: NDArray[Any]) -> FrameFacts:
         self._sensor.read(frame)
@@ -450,10 +400,10 @@ class ThreadedCamera:
         self._sensor.start_video()
         return clock()
 
-    def _wait_video(self, frame: NDArray[Any], clock: Callable[[], float]) -> _Look:
+    def _wait_video(self, frame: NDArray[Any], clock: Callable[[], float]) -> Look:
         asked_s = clock()
         arrived = self._sensor.wait_video(frame, VIDEO_SLICE_S)
-        return _Look(asked_s, clock(), utc_now(), self._sensor.facts() if arrived else None)
+        return Look(asked_s, clock(), utc_now(), self._sensor.facts() if arrived else None)
 
 
 def _clock() -> Callable[[], float]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -21,6 +25,45 @@ def realdata() -> Path:
         if place and Path(place).is_dir():
             return Path(place)
     pytest.skip("real frames and guide logs are not here: set STARLATCH_REALDATA to their folder")
+
+
+@pytest.fixture
+def on_camera() -> Iterator[Any]:
+    """Runs a test's body with a connected camera over a fake sensor; releases what hangs."""
+    from fake_sensor import EXPOSURE_S, SHORT, FakeSensor
+
+    from acquisition.camera import CameraSettings
+    from acquisition.threaded_camera import Deadlines, ThreadedCamera
+
+    releases: list[threading.Event] = []
+
+    def run(
+        body: Callable[[ThreadedCamera, FakeSensor], Awaitable[None]],
+        *,
+        deadlines: Deadlines = SHORT,
+        n_buffers: int | None = None,
+        **sensor_options: Any,
+    ) -> None:
+        sensor = FakeSensor(**sensor_options)
+        hang = sensor.hang
+
+        def remembered(call: str) -> threading.Event:
+            releases.append(hang(call))
+            return releases[-1]
+
+        sensor.hang = remembered  # type: ignore[method-assign]
+
+        async def main() -> None:
+            camera = ThreadedCamera(sensor, "Fake camera", deadlines=deadlines, n_buffers=n_buffers)
+            async with camera:
+                await camera.configure(CameraSettings(exposure_s=EXPOSURE_S))
+                await body(camera, sensor)
+
+        asyncio.run(main())
+
+    yield run
+    for release in releases:
+        release.set()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -14,6 +14,11 @@ from numpy.typing import NDArray
 from acquisition.camera import CameraInfo, CameraSettings, CameraStatus, ExposureState, Roi
 from acquisition.errors import DeviceError, Unsupported
 from acquisition.images import FrameFacts
+from acquisition.threaded_camera import Deadlines
+
+SHORT = Deadlines(open_s=0.4, configure_s=0.4, call_s=0.4, read_s=0.4, stop_s=0.4, readout_s=0.2)
+EXPOSURE_S = 0.01
+AT_ONCE_S = 3.0  # on a busy machine; what hangs here would last 20 s and more
 
 INFO = CameraInfo(
     name="Fake camera",

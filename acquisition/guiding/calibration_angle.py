@@ -17,15 +17,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from acquisition.kernels import leaks
+
 FloatArray = NDArray[np.float64]
 
 _WALKS = np.array([(b, v) for b in (1e-3, 0.03, 0.2, 1.0) for v in (1e-6, 1e-4, 1e-2)])
 """Process noise of position (1/s) and velocity (1/s³), in units of the measurement's variance, to be tried."""
-_NEIGHBOURS = np.array([1 / 4, 1 / 3, 1 / 2, 0.0, 1 / 2, 1 / 3, 1 / 4])
-"""Weights of the frames before and after one, up to their sum."""
+_NEIGHBOURS = tuple(weight / (13 / 6) for weight in (1 / 4, 1 / 3, 1 / 2, 0.0, 1 / 2, 1 / 3, 1 / 4))
+"""Weights of the frames before and after one."""
 _MIDDLE = len(_NEIGHBOURS) // 2
-_OWN_PULSES = 0.3  # relative uncertainty of what a pulse does (rate, backlash)
-_CHANGE_PER_S = 1e-6  # variance by which the leak may change
+_JOLT = 0.3**2  # relative variance of what a pulse does (rate, backlash)
 _MEMORY = 300.0  # frames
 
 _TURNED_DEG = 8.0  # less is not worth an alarm
@@ -37,24 +38,7 @@ _WOBBLED_AGAIN_S = 900.0
 _WOBBLE_IN_NOISE, _MOST_WOBBLE_PX = 3.0, 1.0  # as large as some standard deviations of a frame in Dec
 
 
-@dataclass(frozen=True)
-class _Bank:
-    """Kalman filters: position, velocity, leak; first axis RA and Dec, second axis the hypotheses."""
-
-    x: FloatArray
-    p: FloatArray
-    score: FloatArray
-    noise_shape: float
-    noise_scale: FloatArray
-
-    def leaks(self) -> tuple[FloatArray, FloatArray]:
-        """Into RA and into Dec: means over the hypotheses, and variances."""
-        share, leaks = _shares(self.score), self.x[..., 2]
-        mean = np.sum(share * leaks, axis=1)
-        return mean, np.sum(share * (self.p[..., 2, 2] + (leaks - mean[:, None]) ** 2), axis=1)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AngleWatch:
     """What is remembered.
 
@@ -62,8 +46,8 @@ class AngleWatch:
     ----------
     recent : tuple of rows
         Time, RA and Dec without corrections, corrections so far on RA and Dec: the last frames, s and px.
-    bank : _Bank or None
-        What follows the axes.
+    filters, noise : arrays, or None
+        What follows the axes, as `kernels.leaks`.
     t_s : float
         Of the last frame that they saw.
     angle_deg, angle_err_deg : float
@@ -76,7 +60,8 @@ class AngleWatch:
     """
 
     recent: tuple[tuple[float, float, float, float, float], ...] = ()
-    bank: _Bank | None = None
+    filters: FloatArray | None = None
+    noise: FloatArray | None = None
     t_s: float = 0.0
     angle_deg: float = 0.0
     angle_err_deg: float = math.inf
@@ -113,35 +98,42 @@ def angle_step(
     sent_ra = ra_sent_px + (watch.recent[-1][3] if watch.recent else 0.0)
     sent_dec = dec_sent_px + (watch.recent[-1][4] if watch.recent else 0.0)
     row = (t_s, ra_px + sent_ra, dec_px + sent_dec, sent_ra, sent_dec)
-    left = max(0, watch.wobbled_frames - 1)
-    watch = replace(watch, recent=(*watch.recent, row)[-len(_NEIGHBOURS) :], wobbled_frames=left)
-    if len(watch.recent) < len(_NEIGHBOURS):
-        return watch
-    recent = np.array(watch.recent)
-    middle_s, z, sent = float(recent[_MIDDLE, 0]), recent[_MIDDLE, 1:3], recent[_MIDDLE, 3:]
-    if watch.bank is None:
-        return replace(watch, bank=_new(z), t_s=middle_s)
-    left_over = _NEIGHBOURS @ recent[:, 1:3] / _NEIGHBOURS.sum() - sent
-    jolts = (_OWN_PULSES * (sent - recent[_MIDDLE - 1, 3:])) ** 2
-    bank = _updated(watch.bank, middle_s - watch.t_s, z, left_over[::-1], jolts)
-    leaks, variances = bank.leaks()
+    wobbled = max(0, watch.wobbled_frames - 1)
+    recent = (*watch.recent, row)[-len(_NEIGHBOURS) :]
+    if len(recent) < len(_NEIGHBOURS):
+        return replace(watch, recent=recent, wobbled_frames=wobbled)
+    middle_s, middle_ra, middle_dec, sent_ra, sent_dec = recent[_MIDDLE]
+    if watch.filters is None or watch.noise is None:
+        filters, noise = leaks.new_filters((middle_ra, middle_dec), len(_WALKS))
+        return replace(watch, recent=recent, wobbled_frames=wobbled, filters=filters, noise=noise, t_s=middle_s)
+    over_ra, over_dec = -sent_ra, -sent_dec
+    for weight, (_, near_ra, near_dec, *_) in zip(_NEIGHBOURS, recent, strict=True):
+        over_ra += weight * near_ra
+        over_dec += weight * near_dec
+    jolt_ra, jolt_dec = sent_ra - recent[_MIDDLE - 1][3], sent_dec - recent[_MIDDLE - 1][4]
+    filters, noise, found = watch.filters.copy(), watch.noise.copy(), np.empty((2, 2))
+    given = np.array([[middle_ra, middle_dec], [over_dec, over_ra], [_JOLT * jolt_ra**2, _JOLT * jolt_dec**2]])
+    leaks.follow(filters, noise, _WALKS, _MEMORY, middle_s - watch.t_s, given[0], given[1], given[2], found)
+    (into_ra, ra_variance), (into_dec, dec_variance) = found.tolist()
     # a turned camera leaks with opposite signs
-    variance = 1 / float(np.sum(1 / variances))
-    sine = variance * float(leaks[1] / variances[1] - leaks[0] / variances[0])
+    variance = 1 / (1 / ra_variance + 1 / dec_variance)
+    sine = variance * (into_dec / dec_variance - into_ra / ra_variance)
     angle_deg, error_deg = math.degrees(math.asin(max(-1.0, min(1.0, sine)))), math.degrees(math.sqrt(variance))
-    watch = replace(watch, bank=bank, t_s=middle_s, angle_deg=angle_deg, angle_err_deg=error_deg)
     suspicious_s = _since(
         watch.suspicious_since_s, middle_s, abs(angle_deg) >= max(_SUSPICIOUS * error_deg, _TURNED_DEG)
     )
     sure_s = _since(watch.sure_since_s, middle_s, abs(angle_deg) >= max(_SURE * error_deg, _TURNED_DEG))
     alarmed = watch.alarmed or (sure_s is not None and middle_s - sure_s >= _LASTING_S)
-    watch = replace(watch, suspicious_since_s=suspicious_s, sure_since_s=sure_s, alarmed=alarmed)
     lasting = suspicious_s is not None and middle_s - suspicious_s >= _LASTING_S
-    if alarmed or not lasting or t_s - watch.wobbled_s < _WOBBLED_AGAIN_S:
-        return replace(watch, wobbled_frames=0) if alarmed else watch
-    noise_px = math.sqrt(float(bank.noise_scale[1]) / bank.noise_shape)
-    amplitude_px = min(_WOBBLE_IN_NOISE * noise_px, _MOST_WOBBLE_PX)
-    return replace(watch, wobbled_s=t_s, wobbled_frames=_WOBBLED_FRAMES, amplitude_px=amplitude_px)
+    begins = not alarmed and lasting and t_s - watch.wobbled_s >= _WOBBLED_AGAIN_S
+    noise_px = math.sqrt(float(noise[2] / noise[0]))
+    return AngleWatch(
+        recent, filters, noise, middle_s, angle_deg, error_deg, suspicious_s, sure_s,
+        wobbled_s=t_s if begins else watch.wobbled_s,
+        wobbled_frames=_WOBBLED_FRAMES if begins else 0 if alarmed else wobbled,
+        amplitude_px=min(_WOBBLE_IN_NOISE * noise_px, _MOST_WOBBLE_PX) if begins else watch.amplitude_px,
+        alarmed=alarmed,
+    )  # fmt: skip
 
 
 def _since(before_s: float | None, t_s: float, holds: bool) -> float | None:
@@ -149,51 +141,3 @@ def _since(before_s: float | None, t_s: float, holds: bool) -> float | None:
     if not holds:
         return None
     return t_s if before_s is None else before_s
-
-
-def _new(z: FloatArray) -> _Bank:
-    shape = 2, len(_WALKS)
-    x = np.zeros((*shape, 3))
-    x[..., 0] = z[:, None]
-    return _Bank(x, np.tile(np.diag([25.0, 0.05**2, 0.5**2]), (*shape, 1, 1)), np.zeros(shape), 6.0, np.full(2, 0.3))
-
-
-def _updated(bank: _Bank, dt_s: float, z: FloatArray, left_over: FloatArray, jolts: FloatArray) -> _Bank:
-    """After another frame, px.
-
-    Parameters
-    ----------
-    z : array
-        RA and Dec without corrections.
-    left_over : array
-        What was left over on the other axis: on Dec, then on RA.
-    jolts : array
-        Variance that each axis' own pulse adds to its position, px².
-    """
-    noise = bank.noise_scale[:, None] / bank.noise_shape
-    walk_b, walk_v = noise * _WALKS[:, 0], noise * _WALKS[:, 1]
-    step = np.array([[1.0, dt_s, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-    x, p = bank.x @ step.T, step @ bank.p @ step.T
-    p[..., 0, 0] += walk_b * dt_s + walk_v * dt_s**3 / 3 + jolts[:, None]
-    p[..., 0, 1] += walk_v * dt_s**2 / 2
-    p[..., 1, 0] += walk_v * dt_s**2 / 2
-    p[..., 1, 1] += walk_v * dt_s
-    p[..., 2, 2] += _CHANGE_PER_S * dt_s
-    ph = p[..., 0] + p[..., 2] * left_over[:, None, None]
-    innovation = z[:, None] - x[..., 0] - x[..., 2] * left_over[:, None]
-    variance = ph[..., 0] + ph[..., 2] * left_over[:, None] + noise
-    surprise = innovation**2 / variance
-    gain = ph / (variance + noise * np.maximum(surprise / 3.5**2 - 1, 0.0))[..., None]
-    x += gain * innovation[..., None]
-    p -= gain[..., :, None] * ph[..., None, :]
-    keep = 1 - 1 / _MEMORY
-    score = keep * bank.score - 0.5 * np.log(variance) - 3 * np.log1p(np.minimum(surprise, 12) / 5)
-    expected = np.sum(_shares(bank.score) * np.minimum(surprise, 6), axis=1)
-    noise_scale = keep * bank.noise_scale + 0.5 * noise[:, 0] * expected
-    return _Bank(x, p, score, keep * bank.noise_shape + 0.5, noise_scale)
-
-
-def _shares(score: FloatArray) -> FloatArray:
-    share = np.exp(score - score.max(axis=1, keepdims=True))
-    normalised: FloatArray = share / share.sum(axis=1, keepdims=True)
-    return normalised

@@ -1,4 +1,4 @@
-"""The laws' compiled code, made ready before guiding begins.
+"""The compiled code of laws and of the watch over the angle, made ready before guiding begins.
 
 In: laws. Out: their kernels in memory, compiled on a new machine, which takes some ten seconds there.
 """
@@ -11,6 +11,7 @@ import numpy as np
 
 from acquisition.guiding.algorithms.law import Law, Measured
 from acquisition.guiding.algorithms.predictive import Predictive
+from acquisition.guiding.calibration_angle import AngleWatch, angle_step
 
 
 def warm_up(*laws: Law[Any]) -> None:
@@ -24,6 +25,9 @@ def warm_up(*laws: Law[Any]) -> None:
             state, _ = law.step(state, Measured(2.0 * n, 0.1 * n, None, 20.0, 2.0, 2.0 * n + 1.5))
         if isinstance(law, Predictive):
             _warm_up_search()
+    watch = AngleWatch()
+    for n in range(9):
+        watch = angle_step(watch, 2.0 * n, 0.1 * n, 0.0, 0.0, 0.0)
 
 
 def _warm_up_search() -> None:

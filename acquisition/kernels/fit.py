@@ -39,15 +39,16 @@ from .columns import (
     Y,
 )
 from .compiled import compiled, in_place, vectorised
-from .half_flux import half_flux_diameter
+from .half_flux import CORE, half_flux_diameter
+from .leastsquares import add_place, add_widths, factor, solve
 from .patches import Patch, Patches
+from .pixelprofile import integrate
+from .quantile import room_for
 from .ring import RING, sky_around
 
 Array = NDArray[np.float64]
-Use = NDArray[np.uint8]
-
-_SQRT_HALF = math.sqrt(0.5)
-_PDF = 1.0 / math.sqrt(2.0 * math.pi)
+Floats = NDArray[np.float32]
+Profiles = NDArray[np.float32]  # [Gaussian, value and derivatives, pixel]
 
 
 @compiled
@@ -94,231 +95,128 @@ def fit_stars(
         Results, positions in the frame; NaN where there is none.
     """
     side, pitch = 2 * half + 1, (2 * half + 8) // 8 * 8  # rows are filled up: whole SIMD words
-    scratch = np.empty((side + 2 * RING) ** 2, np.float32)
-    value, use = np.zeros(side * pitch), np.zeros(side * pitch, np.uint8)
-    profiles, terms = np.zeros((2, scales.size, 3, pitch)), np.empty((9, side * pitch))
-    small, growth = np.empty((4, 6, 6)), np.empty(2 * side)
+    scratch = np.empty((3, room_for((side + 2 * RING) ** 2)), np.float32)
+    window, terms = np.zeros((4, side * pitch), np.float32), np.empty((5, side * pitch + CORE), np.float32)
+    edges, profiles = np.empty((3, pitch + 8), np.float32), np.empty((2, scales.size, 3, pitch), np.float32)
+    small = np.empty((8, 6))
     for k in range(len(x)):
         if math.isfinite(x[k]):
             row = table[k]
             row[:] = np.nan
             row[STATUS] = _fit_star(
                 patches[k], x[k] - corner[k, 0], y[k] - corner[k, 1], fwhm_x, fwhm_y, weights, scales, free_width[k],
-                adu_per_e, saturation, half, reach, skies[k], scratch, value, use, profiles, terms, small, growth, row,
+                adu_per_e, saturation, half, reach, skies[k], scratch, window, terms, edges, profiles, small, row,
             )  # fmt: skip
             row[X] += corner[k, 0]
             row[Y] += corner[k, 1]
 
 
-@in_place
-def _edge(t: float) -> tuple[float, float]:
-    """Normal distribution: integral from 0 to t, and density. Abramowitz & Stegun 7.1.26, good to 1e-7."""
-    bell = math.exp(-0.5 * t * t)
-    u = 1.0 / (1.0 + 0.3275911 * abs(t) * _SQRT_HALF)
-    tail = u * (0.254829592 + u * (-0.284496736 + u * (1.421413741 + u * (-1.453152027 + u * 1.061405429)))) * bell
-    half = 0.5 - 0.5 * tail
-    return (half if t >= 0.0 else -half), _PDF * bell
-
-
-@in_place
-def _profile(centre: float, first: int, n: int, fwhm: float, scales: Array, out: Array) -> None:
-    """Pixel-integrated Gaussians along one axis: value, derivative by the centre, derivative by ln FWHM.
-
-    ``out[k, 0..2, i]`` for Gaussian k and pixel ``first + i``.
-    """
-    for k in range(scales.size):
-        inverse = 1.0 / (fwhm * scales[k])
-        t = (first - 0.5 - centre) * inverse
-        cdf, pdf = _edge(t)
-        for i in range(n):
-            t1 = t + inverse
-            cdf1, pdf1 = _edge(t1)
-            out[k, 0, i] = cdf1 - cdf
-            out[k, 1, i] = (pdf - pdf1) * inverse
-            out[k, 2, i] = t * pdf - t1 * pdf1
-            t, cdf, pdf = t1, cdf1, pdf1
-        out[k, :, n:] = 0.0
-
-
-@in_place
-def _solve(matrix: Array, right: Array, n: int, solution: Array) -> bool:
-    """Solve the leading n by n symmetric positive definite system by Cholesky's method; destroys the matrix."""
-    for i in range(n):
-        for j in range(i + 1):
-            total = matrix[i, j]
-            for k in range(j):
-                total -= matrix[i, k] * matrix[j, k]
-            if i == j:
-                if not total > 0.0:
-                    return False
-                matrix[i, i] = math.sqrt(total)
-            else:
-                matrix[i, j] = total / matrix[j, j]
-    for i in range(n):
-        total = right[i]
-        for k in range(i):
-            total -= matrix[i, k] * solution[k]
-        solution[i] = total / matrix[i, i]
-    for i in range(n - 1, -1, -1):
-        total = solution[i]
-        for k in range(i + 1, n):
-            total -= matrix[k, i] * solution[k]
-        solution[i] = total / matrix[i, i]
-    return True
-
-
 @vectorised
-def _model_row(px: Array, py: Array, weights: Array, j: int, free_width: bool, terms: Array) -> None:
-    """One row of the profile and its derivatives: by x, by y, value, (1), by ln of both widths."""
-    nx = px.shape[2]
-    start = j * nx
-    dx, dy, p = terms[0, start : start + nx], terms[1, start : start + nx], terms[2, start : start + nx]
-    one = terms[3, start : start + nx]
-    lx, ly = terms[4, start : start + nx], terms[5, start : start + nx]
-    for i in range(nx):
-        dx[i] = dy[i] = p[i] = lx[i] = ly[i] = 0.0
-        one[i] = 1.0
-    for k in range(weights.size):
-        a, da, la = px[k, 0], px[k, 1], px[k, 2]
-        w = weights[k]
-        b, db, lb = w * py[k, 0, j], w * py[k, 1, j], w * py[k, 2, j]
-        for i in range(nx):
-            p[i] += a[i] * b
-            dx[i] += da[i] * b
-            dy[i] += a[i] * db
-        if free_width:
-            for i in range(nx):
-                lx[i] += la[i] * b
-                ly[i] += a[i] * lb
+def _product(along: Profiles, m: int, across: Profiles, q: int, weights: Array, out: Floats) -> None:
+    """One term of the model over the window: sum over the Gaussians, 1 or 3, of column times row."""
+    pitch = along.shape[2]
+    for j in range(out.size // pitch):
+        row, first, b = out[j * pitch : (j + 1) * pitch], along[0, m], np.float32(weights[0]) * across[0, q, j]
+        if weights.size == 3:
+            second, c = along[1, m], np.float32(weights[1]) * across[1, q, j]
+            third, d = along[2, m], np.float32(weights[2]) * across[2, q, j]
+            for i in range(pitch):
+                row[i] = first[i] * b + second[i] * c + third[i] * d
+        else:
+            for i in range(pitch):
+                row[i] = first[i] * b
 
 
 @vectorised
 def _weigh(
-    value: Array,
-    use: NDArray[np.uint8],
-    terms: Array,
+    value: Floats,
+    use: Floats,
+    profile: Floats,
     flux: float,
     base: float,
     noise2: float,
     adu_per_e: float,
     clip: bool,
-    weight: Array,
-    residual: Array,
+    weight: Floats,
+    pull: Floats,
 ) -> tuple[int, float]:
-    """Residuals and inverse variances (0 for pixels that are not used); the number used, and chi squared.
+    """Inverse variances (0 for pixels that are not used), residuals times these; the number used, and chi squared.
 
     What noise and even a wrong profile could not explain is left out: a defect, a cosmic hit, a neighbour's core.
     """
-    p = terms[2]
-    limit = 36.0 if clip else 1e30
-    n, chi2 = 0, 0.0
-    for i in range(p.size):
-        variance = noise2 + adu_per_e * flux * p[i]
-        r = value[i] - flux * p[i] - base
-        model_error = 0.9 * flux * p[i]
-        good = (use[i] != 0) & (r * r <= limit * variance + model_error * model_error)
-        w = 1.0 / variance if good else 0.0
-        weight[i], residual[i] = w, r if good else 0.0
+    none, wrong = np.float32(0.0), np.float32(0.9)
+    limit = np.float32(36.0) if clip else np.float32(1e20)
+    total, level, sky, shot = np.float32(flux), np.float32(base), np.float32(noise2), np.float32(adu_per_e)
+    n = chi2 = none
+    for i in range(value.size):
+        star = total * max(profile[i], none)
+        variance = sky + shot * star
+        r = value[i] - star - level
+        unsure = wrong * star
+        good = use[i] if r * r <= limit * variance + unsure * unsure else none
+        w = good / variance
+        weight[i], pull[i] = w, w * r
         n += good
-        chi2 += w * residual[i] * residual[i]
-    return n, chi2
+        chi2 += w * r * r
+    return int(n), float(chi2)
 
 
 @vectorised
-def _normal_equations(
-    terms: Array, weight: Array, residual: Array, weighted: Array, flux: float, n_par: int, matrix: Array, rhs: Array
-) -> None:
-    """Lower triangle of the normal matrix, and the right side."""
-    for m in range(n_par):
-        a = terms[m]
-        scale_m = 1.0 if m == 2 or m == 3 else flux
-        total = 0.0
-        for i in range(a.size):
-            weighted[i] = a[i] * weight[i]
-            total += weighted[i] * residual[i]
-        rhs[m] = total * scale_m
-        for q in range(m + 1):
-            b = terms[q]
-            total = 0.0
-            for i in range(a.size):
-                total += weighted[i] * b[i]
-            matrix[m, q] = total * scale_m * (1.0 if q == 2 or q == 3 else flux)
+def _light(
+    patch: Patch, left: int, top: int, nx: int, level: float, slope_x: float, slope_y: float, saturation: float,
+    pitch: int, value: Floats, use: Floats,
+) -> int:  # fmt: skip
+    """Light of a window above a sloping sky, which pixels to use; returns how many are clipped."""
+    most, step = np.float32(saturation), np.float32(slope_x)
+    none, one, infinite = np.float32(0.0), np.float32(1.0), np.float32(np.inf)
+    clipped = none
+    for j in range(value.size // pitch):
+        row, start = patch[top + j, left : left + nx], np.float32(level + slope_y * j)
+        target, good = value[j * pitch : (j + 1) * pitch], use[j * pitch : (j + 1) * pitch]
+        for i in range(row.size):
+            v = row[i]
+            finite = one if abs(v) < infinite else none
+            usable = finite if v < most else none
+            clipped += finite - usable
+            above = v - start - step * np.float32(i)
+            target[i] = above if usable > none else none
+            good[i] = usable
+        for i in range(nx, pitch):
+            target[i] = good[i] = none
+    return int(clipped)
 
 
 @in_place
-def _window_light(
-    patch: Patch,
-    left: int,
-    top: int,
-    nx: int,
-    ny: int,
-    cx: int,
-    cy: int,
-    sky: Array,
-    saturation: float,
-    value: Array,
-    use: Use,
-    out: Array,
-) -> int:
-    """Light above the sky in a window, and which pixels to use; returns how many."""
-    pitch = value.size // ny
-    peak, clipped, defects, n_good = -np.inf, 0, 0, 0
-    for j in range(ny):
-        v = top + j - cy
-        for i in range(nx):
-            u = left + i - cx
-            raw = float(patch[top + j, left + i])
-            good = math.isfinite(raw)
-            if good:
-                clipped += raw >= saturation
-                if abs(u) <= 2 and abs(v) <= 2 and raw > peak:
-                    peak = raw
-                good = raw < saturation
-            elif abs(u) <= 1 and abs(v) <= 1:
-                defects += 1
-            value[j * pitch + i] = raw - sky[0] - sky[1] * u - sky[2] * v if good else 0.0
-            use[j * pitch + i] = good
-            n_good += good
-        for i in range(nx, pitch):
-            use[j * pitch + i] = 0
-    out[PEAK], out[CLIPPED], out[NOISE], out[DEFECTS] = peak, clipped, sky[3], defects
-    return n_good
+def _look_at(patch: Patch, x: int, y: int, out: Array) -> None:
+    """Peak of the 5 x 5 px about a place, and how many of the inner 3 x 3 must not be used."""
+    height, width = patch.shape
+    peak, defects = -np.inf, 0
+    for j in range(max(y - 2, 0), min(y + 3, height)):
+        for i in range(max(x - 2, 0), min(x + 3, width)):
+            raw = float(patch[j, i])
+            if not math.isfinite(raw):
+                defects += abs(i - x) <= 1 and abs(j - y) <= 1
+            elif raw > peak:
+                peak = raw
+    out[PEAK], out[DEFECTS] = peak, defects
 
 
 @vectorised
-def _start(value: Array, use: Use, p: Array) -> tuple[float, float, bool]:
-    """Flux and base of a linear fit of the profile where it is; whether there is one."""
-    s1 = sp = spp = sv = svp = 0.0
+def _start(value: Floats, use: Floats, p: Floats) -> tuple[float, float, int]:
+    """Flux and base of a linear fit of the profile where it is, and the number of pixels: 0 where there is no fit."""
+    s1 = sp = spp = sv = svp = np.float32(0.0)
     for i in range(value.size):
-        w = 1.0 if use[i] != 0 else 0.0
+        w = use[i]
         s1 += w
         sp += w * p[i]
         spp += w * p[i] * p[i]
-        sv += w * value[i]
-        svp += w * value[i] * p[i]
-    determinant = s1 * spp - sp * sp
-    if not determinant > 1e-12 * s1 or s1 < 12:
-        return 0.0, 0.0, False
-    return (s1 * svp - sp * sv) / determinant, (spp * sv - sp * svp) / determinant, True
-
-
-@in_place
-def _variances(keep: Array, n_par: int, matrix: Array, rhs: Array, step: Array, out: Array) -> bool:
-    """Covariance of position, flux and base from their normal matrix; widths do not correlate with the position."""
-    for m in range(3):
-        for r in range(n_par):
-            rhs[r] = 1.0 if r == m else 0.0
-            for q in range(r + 1):
-                matrix[r, q] = keep[r, q]
-        if not _solve(matrix, rhs, n_par if m < 2 else 4, step):
-            return False
-        if m == 0:
-            out[VAR_X], out[COV_XY] = step[0], step[1]
-        elif m == 1:
-            out[VAR_Y] = step[1]
-        else:
-            out[VAR_FLUX] = step[2]
-    return True
+        sv += value[i]
+        svp += value[i] * p[i]
+    n, pp, vp = float(s1), float(spp), float(svp)
+    determinant = n * pp - float(sp) * float(sp)
+    if not determinant > 1e-6 * n * pp or n < 12.0:
+        return 0.0, 0.0, 0
+    return (n * vp - float(sp) * float(sv)) / determinant, (pp * float(sv) - float(sp) * vp) / determinant, int(n)
 
 
 @in_place
@@ -336,13 +234,12 @@ def _fit_star(
     half: int,
     reach: float,
     sky: Array,
-    scratch: NDArray[np.float32],
-    light: Array,
-    usable: Use,
-    profiles: Array,
-    all_terms: Array,
+    scratch: Floats,
+    window: Floats,
+    terms: Floats,
+    edges: Floats,
+    profiles: Profiles,
     small: Array,
-    growth: Array,
     out: Array,
 ) -> int:
     """One star; returns the status."""
@@ -356,34 +253,41 @@ def _fit_star(
     left, right = max(0, cx - half), min(width - 1, cx + half)
     top, bottom = max(0, cy - half), min(height - 1, cy + half)
     nx, ny, pitch = right - left + 1, bottom - top + 1, profiles.shape[3]
-    value, use = light[: ny * pitch], usable[: ny * pitch]
-    n_good = _window_light(patch, left, top, nx, ny, cx, cy, sky, saturation, value, use, out)
+    size = ny * pitch
+    value, use, weight, pull = window[0, :size], window[1, :size], window[2, :size], window[3, :size]
+    level = sky[0] + sky[1] * (left - cx) + sky[2] * (top - cy)
+    out[CLIPPED] = _light(patch, left, top, nx, level, sky[1], sky[2], saturation, pitch, value, use)
+    out[NOISE] = sky[3]
+    _look_at(patch, cx, cy, out)
     px, py = profiles[0], profiles[1]
-    terms, weight, residual = all_terms[:6, : ny * pitch], all_terms[6, : ny * pitch], all_terms[7, : ny * pitch]
-    matrix, keep, rhs, step = small[0], small[1], small[2, 0], small[2, 1]
-    x, y, flux, base = x0, y0, 0.0, 0.0
+    matrix, right_side, step = small[:6], small[6], small[7]
+    x, y, flux, base, n_good = x0 - left, y0 - top, 0.0, 0.0, 0
     n_par = 6 if free_width else 4
     chi2, n_used, last_move = 0.0, 0, 1e9
     for iteration in range(20):
-        _profile(x, left, nx, fwhm_x, scales, px)
-        _profile(y, top, ny, fwhm_y, scales, py)
-        for j in range(ny):
-            _model_row(px, py, weights, j, free_width, terms)
+        integrate(x, fwhm_x, scales, edges, px)
+        integrate(y, fwhm_y, scales, edges, py)
+        _product(px, 1, py, 0, weights, terms[0, :size])
+        _product(px, 0, py, 1, weights, terms[1, :size])
+        _product(px, 0, py, 0, weights, terms[2, :size])
         if iteration == 0:
-            flux, base, possible = _start(value, use, terms[2])
-            if not possible:
+            flux, base, n_good = _start(value, use, terms[2])
+            if n_good == 0:
                 return SATURATED if out[CLIPPED] > 0 else BAD_PIXELS
             if not flux > 0.0:
                 return NO_STAR
-        n_used, chi2 = _weigh(value, use, terms, flux, base, noise2, adu_per_e, iteration >= 2, weight, residual)
+        n_used, chi2 = _weigh(value, use, terms[2], flux, base, noise2, adu_per_e, iteration >= 2, weight, pull)
         if n_used < n_par + 6:
             return BAD_PIXELS
-        _normal_equations(terms, weight, residual, all_terms[8, : ny * pitch], flux, n_par, matrix, rhs)
-        for m in range(n_par):
-            for q in range(m + 1):
-                keep[m, q] = matrix[m, q]
-        if not _solve(matrix, rhs, n_par, step):
+        add_place(terms, weight, pull, flux, matrix, right_side)
+        if free_width:
+            _product(px, 2, py, 0, weights, terms[3, :size])
+            _product(px, 0, py, 2, weights, terms[4, :size])
+            add_widths(terms, weight, pull, flux, matrix, right_side)
+        still = 0.005 * (math.sqrt(1.0 / matrix[0, 0]) + math.sqrt(1.0 / matrix[1, 1]))
+        if not factor(matrix, n_par):
             return NO_STAR
+        solve(matrix, right_side, n_par, step)
         move = math.sqrt(step[0] * step[0] + step[1] * step[1])
         limit = 0.35 * min(fwhm_x, fwhm_y) + 0.1
         shrink = min(1.0, limit / max(move, 1e-12))
@@ -398,17 +302,25 @@ def _fit_star(
             fwhm_x *= math.exp(min(max(shrink * step[4], -0.3), 0.3))
             fwhm_y *= math.exp(min(max(shrink * step[5], -0.3), 0.3))
             fwhm_x, fwhm_y = min(max(fwhm_x, 0.3), 2.0 * half), min(max(fwhm_y, 0.3), 2.0 * half)
-        if abs(x - x0) > reach or abs(y - y0) > reach:
+        if abs(x + left - x0) > reach or abs(y + top - y0) > reach:
             return MOVED
         width_still = not free_width or abs(step[4]) + abs(step[5]) < 3e-3
-        scale = math.sqrt(1.0 / keep[0, 0]) + math.sqrt(1.0 / keep[1, 1])
-        if iteration >= 2 and width_still and move < max(1e-4, 0.005 * scale):
+        if iteration >= 2 and width_still and move < max(1e-4, still):
             break
-    if not _variances(keep, n_par, matrix, rhs, step, out):
-        return NO_STAR
-    out[X], out[Y], out[FLUX], out[SKY] = x, y, flux, base + sky[0]
+    # covariance of position and flux; widths do not correlate with the position
+    for m in range(3):
+        right_side[:] = 0.0
+        right_side[m] = 1.0
+        solve(matrix, right_side, n_par if m < 2 else 4, step)
+        if m == 0:
+            out[VAR_X], out[COV_XY] = step[0], step[1]
+        elif m == 1:
+            out[VAR_Y] = step[1]
+        else:
+            out[VAR_FLUX] = step[2]
+    out[X], out[Y], out[FLUX], out[SKY] = x + left, y + top, flux, base + sky[0]
     out[FWHM_X], out[FWHM_Y] = fwhm_x, fwhm_y
     out[CHI2] = chi2 / (n_used - n_par)
     out[DEFECTS] += n_good - n_used
-    out[HFD] = half_flux_diameter(value, use, nx, ny, base, x - left, y - top, growth)
+    out[HFD] = half_flux_diameter(value, use, nx, ny, base, x, y, terms)
     return OK

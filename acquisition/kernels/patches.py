@@ -32,16 +32,22 @@ def cut_patches(
     x, y : ndarray of float64
         Places, 0-based px; may lie outside the frame, or be NaN.
     reach : int
-        A patch is 2 reach + 1 px wide.
+        A patch reaches at least so far to all sides of the place's pixel, which is its pixel [side // 2, side // 2].
     """
-    n, side = len(x), 2 * reach + 1
+    n, side = len(x), side_of(reach)
     patches, corner = np.empty((n, side, side), np.float32), np.empty((n, 2), np.int64)
-    _cut(frame, bad, np.ascontiguousarray(x), np.ascontiguousarray(y), patches, corner)
+    cut(frame, bad, np.ascontiguousarray(x), np.ascontiguousarray(y), patches, corner)
     return patches, corner
 
 
 @in_place
-def _cut(
+def side_of(reach: int) -> int:
+    """Width of a patch: whole SIMD words, four at a time."""
+    return (2 * reach + 33) // 32 * 32
+
+
+@in_place
+def cut(
     frame: NDArray[Any], bad: NDArray[np.uint8], x: Array, y: Array, patches: Patches, corner: NDArray[np.int64]
 ) -> None:
     height, width = frame.shape

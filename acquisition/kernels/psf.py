@@ -25,6 +25,9 @@ _PROFILES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "moffat2.5": ((0.41420, 0.46728, 0.11855), (0.38618, 0.71730, 1.53472)),
 }
 
+_WEIGHTS = {name: np.array(weights) for name, (weights, _) in _PROFILES.items()}
+_SCALES = {name: np.array(scales) for name, (_, scales) in _PROFILES.items()}
+
 PROFILES = tuple(_PROFILES)
 """Names of the profiles, from the steepest wings to the widest."""
 
@@ -58,13 +61,13 @@ class Psf:
 
     @property
     def weights(self) -> Array:
-        """Share of the flux in each Gaussian; their sum is 1."""
-        return np.array(_PROFILES[self.profile][0])
+        """Share of the flux in each Gaussian; their sum is 1. Not to be written to."""
+        return _WEIGHTS[self.profile]
 
     @property
     def scales(self) -> Array:
-        """Sigma of each Gaussian over the FWHM."""
-        return np.array(_PROFILES[self.profile][1])
+        """Sigma of each Gaussian over the FWHM. Not to be written to."""
+        return _SCALES[self.profile]
 
     @property
     def half_window_px(self) -> int:

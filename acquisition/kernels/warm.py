@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import background, combine, detect, fit, match, patches, track, window
+from . import background, combine, detect, fit, match, patches, track
 from .psf import Psf
 from .stars import find_stars
 from .track import track as track_stars
@@ -18,10 +18,9 @@ from .track import track as track_stars
 _KERNELS: tuple[Any, ...] = (
     background._measure,
     detect._scan,
-    patches._cut,
+    patches.cut,
     fit.fit_stars,
-    window.window_stars,
-    track._locate,
+    track._track,
     combine._combine,
     match._vote,
 )

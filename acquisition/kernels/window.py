@@ -13,6 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from .bell import bell
 from .columns import (
     CHI2,
     CLIPPED,
@@ -36,7 +37,7 @@ from .columns import (
     X,
     Y,
 )
-from .compiled import compiled, vectorised
+from .compiled import compiled, in_place, vectorised
 from .patches import Patch, Patches
 
 Array = NDArray[np.float64]
@@ -80,114 +81,103 @@ def window_stars(
     table : ndarray, shape [n, COLUMNS]
         Results, positions in the frame; NaN where there is none.
     """
-    side = 2 * half + 1
-    pitch = (side + 7) // 8 * 8  # rows are filled up with zeros: whole SIMD words
-    value, grid = np.empty(side * pitch, np.float32), np.empty((3, side * pitch), np.float32)
-    bells = np.zeros((2, pitch), np.float32)
+    side, pitch = 2 * half + 1, (2 * half + 8) // 8 * 8  # rows are filled up: whole SIMD words
+    light, border = np.zeros(side * pitch, np.float32), np.empty(8 * half, np.float32)
+    column, line = np.empty(side * pitch, np.float32), np.empty(side * pitch, np.float32)
     for j in range(side):
         for i in range(pitch):
-            grid[0, j * pitch + i], grid[1, j * pitch + i] = i, j
+            # what fills up is far away from any star
+            column[j * pitch + i], line[j * pitch + i] = i if i < side else 1e4, j
     for k in range(len(x)):
         if math.isfinite(x[k]):
             row = table[k]
             row[:] = np.nan
             x0, y0 = x[k] - corner[k, 0], y[k] - corner[k, 1]
             row[STATUS] = _window_star(
-                patches[k], x0, y0, sigma, adu_per_e, saturation, half, reach, skies[k], value, grid, bells, row
+                patches[k],
+                x0,
+                y0,
+                sigma,
+                adu_per_e,
+                saturation,
+                half,
+                reach,
+                skies[k],
+                light,
+                border,
+                column,
+                line,
+                row,
             )
             row[X] += corner[k, 0]
             row[Y] += corner[k, 1]
 
 
 @vectorised
-def _bell(centre: float, sigma: float, n: int, out: Floats) -> None:
-    """exp(-(i - centre)² / 2 sigma²) for i = 0 to n - 1, to 1e-6: the 16th power of a Padé approximant."""
-    c, scale = np.float32(centre), np.float32(1.0 / (32.0 * sigma * sigma))
-    one, half, twelfth = np.float32(1.0), np.float32(0.5), np.float32(1.0 / 12.0)
-    for i in range(n):
-        d = np.float32(i) - c
-        h = d * d * scale
-        even, odd = one + h * h * twelfth, h * half
-        r = (even - odd) / (even + odd)
-        r = r * r
-        r = r * r
-        r = r * r
-        out[i] = r * r
-    for i in range(n, out.size):
-        out[i] = np.float32(0.0)
-
-
-@vectorised
-def _border(value: Floats, n: int, level: float, noise: float) -> tuple[float, float]:
-    """Mean and noise of a square's outermost pixels, those within 4 noises of a level; these if there are few."""
-    s0 = s1 = s2 = np.float32(0.0)
-    around, limit = np.float32(level), np.float32(4.0 * noise)
-    for k in range(0, n, n - 1):
-        for i in range(n):
-            d = value[k, i] - around
-            near = abs(d) < limit
-            s0 += np.float32(1.0) if near else np.float32(0.0)
-            s1 += d if near else np.float32(0.0)
-            s2 += d * d if near else np.float32(0.0)
-    for i in range(1, n - 1):
-        for k in range(0, n, n - 1):
-            d = value[i, k] - around
-            if abs(d) < limit:
-                s0 += np.float32(1.0)
-                s1 += d
-                s2 += d * d
-    if not s0 > 2 * n:
+def _border(value: Floats, level: float, noise: float) -> tuple[float, float]:
+    """Mean and noise of those values within 4 noises of a level; these if there are few."""
+    s0 = s1 = s2 = none = np.float32(0.0)
+    around, limit, one = np.float32(level), np.float32(4.0 * noise), np.float32(1.0)
+    for i in range(value.size):
+        d = value[i] - around
+        near = one if abs(d) < limit else none
+        d = d if abs(d) < limit else none
+        s0 += near
+        s1 += d
+        s2 += d * d
+    if not 2.0 * s0 > value.size:
         return level, noise
-    n_used, mean = float(s0), float(s1 / s0)
-    return level + mean, math.sqrt(max((float(s2) - n_used * mean * mean) / (n_used - 1.0), 0.01 * noise * noise))
+    n, mean = float(s0), float(s1 / s0)
+    return level + mean, math.sqrt(max((float(s2) - n * mean * mean) / (n - 1.0), 0.01 * noise * noise))
 
 
 @vectorised
-def _weights(wx: Floats, wy: Floats, n: int, out: Floats) -> None:
-    """Product of two bells over the window."""
-    pitch = wx.size
+def _light(patch: Patch, left: int, top: int, n: int, level: float, out: Floats) -> None:
+    """Rows of a window above a level, 0 where a pixel must not be used."""
+    sky, none, infinite = np.float32(level), np.float32(0.0), np.float32(np.inf)
+    pitch = out.size // n
     for j in range(n):
-        row, w = out[j * pitch : (j + 1) * pitch], wy[j]
-        for i in range(pitch):
-            row[i] = w * wx[i]
+        row, target = patch[top + j, left : left + pitch], out[j * pitch : (j + 1) * pitch]
+        for i in range(row.size):
+            v = row[i] - sky
+            target[i] = v if abs(v) < infinite else none
 
 
 @vectorised
-def _moments(light: Floats, weight: Floats, column: Floats, row: Floats) -> tuple[float, float, float]:
-    """Weighted sum of the light, and of the light times column and row."""
+def _moments(
+    light: Floats, column: Floats, line: Floats, x: float, y: float, sigma: float
+) -> tuple[float, float, float]:
+    """Light under a Gaussian window, and that times its place from the window's centre."""
+    x0, y0, scale = np.float32(x), np.float32(y), np.float32(1.0 / (32.0 * sigma * sigma))
     s = sx = sy = np.float32(0.0)
     for i in range(light.size):
-        v = light[i] * weight[i]
-        s += v
-        sx += v * column[i]
-        sy += v * row[i]
+        u, v = column[i] - x0, line[i] - y0
+        w = bell((u * u + v * v) * scale) * light[i]
+        s += w
+        sx += w * u
+        sy += w * v
     return float(s), float(sx), float(sy)
 
 
 @vectorised
-def _spread(
-    light: Floats, weight: Floats, column: Floats, row: Floats, x: float, y: float, noise: float, adu_per_e: float
+def _variances(
+    light: Floats, column: Floats, line: Floats, x: float, y: float, sigma: float, noise: float, adu_per_e: float
 ) -> tuple[float, float, float]:
-    """Variance of the weighted sum of the light, and that of its moments about a place."""
-    x0, y0, noise2, gain, none = (
-        np.float32(x),
-        np.float32(y),
-        np.float32(noise * noise),
-        np.float32(adu_per_e),
-        np.float32(0.0),
-    )
-    vx = vy = vf = np.float32(0.0)
+    """Variance of what `_moments` gives."""
+    x0, y0, scale = np.float32(x), np.float32(y), np.float32(1.0 / (32.0 * sigma * sigma))
+    noise2, gain, none = np.float32(noise * noise), np.float32(adu_per_e), np.float32(0.0)
+    vs = vx = vy = none
     for i in range(light.size):
-        shot = light[i] if light[i] > none else none
-        variance = weight[i] * weight[i] * (noise2 + gain * shot)
-        u, v = column[i] - x0, row[i] - y0
+        u, v = column[i] - x0, line[i] - y0
+        w = bell((u * u + v * v) * scale)
+        variance = w * w * (noise2 + gain * max(light[i], none))
+        vs += variance
         vx += variance * u * u
         vy += variance * v * v
-        vf += variance
-    return float(vx), float(vy), float(vf)
+    return float(vs), float(vx), float(vy)
 
 
-@vectorised
+@in_place
 def _window_star(
     patch: Patch,
     x0: float,
@@ -198,18 +188,18 @@ def _window_star(
     half: int,
     reach: float,
     sky: Array,
-    value: Floats,
-    grid: Floats,
-    bells: Floats,
+    light: Floats,
+    border: Floats,
+    column: Floats,
+    line: Floats,
     out: Array,
 ) -> int:
     """One star; returns the status."""
     height, width = patch.shape
     cx, cy = math.floor(x0 + 0.5), math.floor(y0 + 0.5)
-    half = min(half, min(min(cx, cy), min(width - 1 - cx, height - 1 - cy)))
-    if half < 2:
+    if min(min(cx, cy), min(width - 1 - cx, height - 1 - cy)) < half:
         return NEAR_EDGE
-    n, left, top, pitch = 2 * half + 1, cx - half, cy - half, bells.shape[1]
+    n, left, top = 2 * half + 1, cx - half, cy - half
     peak, clipped, defects = -np.inf, 0, 0
     for j in range(cy - 2, cy + 3):
         for i in range(cx - 2, cx + 3):
@@ -217,35 +207,27 @@ def _window_star(
             peak = raw if raw > peak else peak
             clipped += raw >= saturation
             defects += abs(i - cx) <= 1 and abs(j - cy) <= 1 and not math.isfinite(raw)
-    window = patch[top : top + n, left : left + n]
-    level, noise = _border(window, n, sky[0], max(sky[3], 1e-6))
-    above, none = np.float32(level), np.float32(0.0)
-    for j in range(n):
-        row, source = value[j * pitch : (j + 1) * pitch], window[j]
-        for i in range(n):
-            v = source[i] - above
-            row[i] = v if math.isfinite(v) else none
-        for i in range(n, pitch):
-            row[i] = none
+    for i in range(n):
+        border[i], border[n + i] = patch[top, left + i], patch[top + n - 1, left + i]
+    for j in range(1, n - 1):
+        border[2 * n + 2 * j - 2], border[2 * n + 2 * j - 1] = patch[top + j, left], patch[top + j, left + n - 1]
+    level, noise = _border(border, sky[0], max(sky[3], 1e-6))
+    _light(patch, left, top, n, level, light)
     out[PEAK], out[CLIPPED], out[NOISE], out[SKY], out[DEFECTS] = peak, clipped, noise, level, defects
-    light, weight = value[: n * pitch], grid[2, : n * pitch]
-    column, line = grid[0, : n * pitch], grid[1, : n * pitch]
-    wx, wy = bells[0], bells[1]
     x, y = x0 - left, y0 - top
     s, gain, last_x, last_y = 0.0, 2.0, 0.0, 0.0
     for _ in range(12):
-        _bell(x, sigma, n, wx)
-        _bell(y, sigma, n, wy)
-        _weights(wx, wy, n, weight)
-        s, sx, sy = _moments(light, weight, column, line)
+        s, sx, sy = _moments(light, column, line, x, y, sigma)
         if not s > 0.0:
             return NO_STAR
-        dx, dy = gain * (sx / s - x), gain * (sy / s - y)
+        dx, dy = gain * sx / s, gain * sy / s
         last2 = last_x * last_x + last_y * last_y
+        still = 2e-3
         if last2 > 1e-4:
             # twice the moment is right where star and window are equally wide; else the last steps say what is
             gain /= 1.0 - min(max((dx * last_x + dy * last_y) / last2, -0.9), 0.5)
-            dx, dy = gain * (sx / s - x), gain * (sy / s - y)
+            dx, dy = gain * sx / s, gain * sy / s
+            still = 1e-2  # the next step would be a small part of this one
         move = math.sqrt(dx * dx + dy * dy)
         shrink = min(1.0, (0.7 * sigma + 0.2) / max(move, 1e-9))
         last_x, last_y = shrink * dx, shrink * dy
@@ -253,15 +235,15 @@ def _window_star(
         y += last_y
         if abs(x + left - x0) > reach or abs(y + top - y0) > reach:
             return MOVED
-        if move < 2e-3:
+        if move < still:
             break
     # errors as SExtractor's ERRX2WIN; the window takes half of a star as wide as itself
-    vx, vy, vf = _spread(light, weight, column, line, x, y, noise, adu_per_e)
+    vs, vx, vy = _variances(light, column, line, x, y, sigma, noise, adu_per_e)
     out[X], out[Y] = x + left, y + top
     out[FLUX] = 2.0 * s
     scale = gain * gain / (s * s)
     out[VAR_X], out[VAR_Y], out[COV_XY] = scale * vx, scale * vy, 0.0
-    out[VAR_FLUX] = 4.0 * vf
+    out[VAR_FLUX] = 4.0 * vs
     fwhm = 2.35482 * sigma
     out[FWHM_X], out[FWHM_Y], out[HFD] = fwhm, fwhm, fwhm
     out[CHI2] = 1.0

@@ -16,8 +16,9 @@ from acquisition.kernels import columns as c
 from acquisition.kernels.background import measure_background
 from acquisition.kernels.combine import combine
 from acquisition.kernels.detect import find_candidates
-from acquisition.kernels.fit import _profile, fit_stars
+from acquisition.kernels.fit import fit_stars
 from acquisition.kernels.match import match_stars
+from acquisition.kernels.pixelprofile import integrate
 from acquisition.kernels.psf import PROFILES, Psf
 from acquisition.kernels.stars import find_stars
 
@@ -196,8 +197,8 @@ def test_matching_does_not_guess() -> None:
 def test_profiles_hold_all_light(profile: str) -> None:
     psf = Psf(3.0, 3.0, profile)
     assert psf.weights.sum() == pytest.approx(1.0, abs=1e-3)
-    out = np.empty((len(psf.weights), 3, 201))
-    _profile(100.2, 0, 201, 3.0, psf.scales, out)
+    out = np.empty((len(psf.weights), 3, 201), np.float32)
+    integrate(100.2, 3.0, psf.scales, np.empty((3, 209), np.float32), out)
     assert (psf.weights * out[:, 0].sum(axis=1)).sum() == pytest.approx(1.0, abs=1e-3)
     if profile != "gaussian":
         beta = float(profile.removeprefix("moffat"))

@@ -90,8 +90,7 @@ class StarField:
         total = float(expected[inside].sum())
         if total <= 0.0:
             return 0.0
-        found = tracked.standing_out & (tracked.table[:, c.STATUS] == c.OK)
-        return float(expected[found].sum()) / total
+        return float(expected[tracked.table[:, c.STATUS] == c.OK].sum()) / total
 
     def find_pattern(self, plane: Plane) -> bool:
         """Search the whole frame for the pattern of stars; sets the motion if it is found."""

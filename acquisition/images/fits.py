@@ -18,7 +18,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,15 @@ class FitsParts:
     catalog: Table | None = None
     raw: NDArray[Any] | None = None
     frames: Table | None = None
+
+
+def with_cards_of(meta: Mapping[Any, Any], header: Header) -> Header:
+    """The header as it is written: with the cards of meta that have some."""
+    cards = {key: card for one in meta.values() for key, card in getattr(one, "cards", {}).items()}
+    if cards:
+        header = header.copy()
+        header.update(cards)
+    return header
 
 
 def crc32(data: NDArray[Any]) -> int:

@@ -120,6 +120,21 @@ def _all(facts: FrameFacts) -> tuple[Any, ...]:
     return tuple(getattr(facts, field.name) for field in fields(FrameFacts))
 
 
+def pixel_scale_arcsec(header: Header) -> float | None:
+    """Arcseconds per pixel along rows, from the CD matrix, the PC matrix or CDELT1; None if the header has none."""
+
+    def number(keyword: str, default: float = 0.0) -> float:
+        value = as_number(header.get(keyword))
+        return default if value is None else value
+
+    if "CD1_1" in header or "CD2_1" in header:
+        scale = math.hypot(number("CD1_1"), number("CD2_1"))
+    else:
+        x = number("CDELT1")
+        scale = math.hypot(x * number("PC1_1", 1.0), number("CDELT2", x) * number("PC2_1"))
+    return scale * 3600.0 or None
+
+
 # --- facts -> cards -----------------------------------------------------------------------------------------------
 
 Statement = tuple[str, Any, str]

@@ -7,10 +7,8 @@ cheap for a camera: nothing is copied, and no FITS header exists before somebody
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +16,8 @@ from numpy.typing import NDArray
 from acquisition.errors import ImageError
 
 from .facts import FrameFacts
+from .known import Known
+from .learned import Learned
 from .parts import Part, SafePart
 
 if TYPE_CHECKING:  # astropy takes half a second to import, and the camera path needs none of it
@@ -29,10 +29,6 @@ if TYPE_CHECKING:  # astropy takes half a second to import, and the camera path 
     from .fits import FitsParts
     from .levels import Stretch
 
-T = TypeVar("T")
-
-_NOTHING_KNOWN = FrameFacts()
-
 
 class _Same:
     """Stands for an argument that was not given, where None means "clear it"."""
@@ -41,7 +37,7 @@ class _Same:
 _SAME = _Same()
 
 
-class Image:
+class Image(Learned):
     """The pixels of a frame, what is known of them, and what processors found in them.
 
     Parameters
@@ -94,15 +90,7 @@ class Image:
         self._raw = None if raw is None else raw.copy()
         self._frames = None if frames is None else frames.copy()
         self._meta: dict[Any, Any] = {} if meta is None else copy.deepcopy(meta)
-        self._begin(_shape(data), None if header is None else header.copy(), _NOTHING_KNOWN if header is None else None)
-
-    def _begin(self, shape: tuple[int, ...], pristine: Header | None, facts: FrameFacts | None) -> None:
-        """Set what the header comes from; at least one of `pristine` and `facts` is given."""
-        self._shape = shape  # that the header's NAXIS cards will state
-        self._pristine = pristine  # the header that nobody outside has seen or will see: never changed, so shared
-        self._facts = facts  # what the pristine header says
-        self._header: Header | None = None  # the one that was handed out
-        self._handed_out = False  # from then on, the header is the authority and `_facts` is history
+        self._known = Known(_shape(data), None if header is None else header.copy())
 
     @classmethod
     def from_camera(cls, data: NDArray[Any], facts: FrameFacts, header: Header | None = None) -> Self:
@@ -122,7 +110,7 @@ class Image:
         Image.__init__(image)
         data.flags.writeable = False
         image._data = image._raw = data
-        image._begin(data.shape, None if header is None else header.copy(), facts)
+        image._known = Known(data.shape, None if header is None else header.copy(), facts)
         return image
 
     # --- copies -----------------------------------------------------------------------------------------------------
@@ -158,11 +146,9 @@ class Image:
             new._meta = {} if meta is None else dict(meta)
         if not isinstance(data, _Same):
             new._data = data
-        new._shape = _shape(new._data)
+        new._known = self._known.derived(_shape(new._data))
         if not isinstance(header, _Same):
             new.header = header
-        elif new._header is not None:
-            new._header = _with_shape(new._header, new._shape)
         return new
 
     def copy(self) -> Self:
@@ -214,24 +200,20 @@ class Image:
     @property
     def unit(self) -> str:
         """Unit of the pixels: BUNIT in lower case, or ``adu``."""
-        return str(self._read_header().get("BUNIT", "adu")).lower()
+        return str(self._known.readable_header.get("BUNIT", "adu")).lower()
 
     @property
     def pixel_scale(self) -> float | None:
         """Arcseconds per pixel along rows, from the CD matrix, the PC matrix or CDELT1; None if the header has none."""
-        header = self._read_header()
-        if "CD1_1" in header or "CD2_1" in header:
-            return math.hypot(float(header.get("CD1_1", 0.0)), float(header.get("CD2_1", 0.0))) * 3600.0
-        if "CDELT1" not in header:
-            return None
-        x, y = float(header["CDELT1"]), float(header.get("CDELT2", header["CDELT1"]))
-        return math.hypot(x * float(header.get("PC1_1", 1.0)), y * float(header.get("PC2_1", 0.0))) * 3600.0
+        from .header import pixel_scale_arcsec
+
+        return pixel_scale_arcsec(self._known.readable_header)
 
     @property
     def is_color(self) -> bool:
         """Whether the data are [3, y, x] and no cube of three frames (CTYPE3 = FRAME)."""
         is_color = self.data.ndim == 3 and self.data.shape[0] == 3
-        return is_color and self._read_header().get("CTYPE3") != "FRAME"
+        return is_color and self._known.readable_header.get("CTYPE3") != "FRAME"
 
     def to_grayscale(self, r: float = 0.2126, g: float = 0.7152, b: float = 0.0722, **kwargs: Any) -> Self:
         """The weighted sum of the colours as float32, [y, x]; an image without colours is returned as it is.
@@ -354,7 +336,7 @@ class Image:
         image._catalog = parts.catalog
         image._raw = parts.raw
         image._frames = parts.frames
-        image._begin(_shape(parts.data), parts.header, None)
+        image._known = Known(_shape(parts.data), parts.header)
         return image
 
     def writeto(self, f: Any, *args: Any, **kwargs: Any) -> None:
@@ -396,21 +378,12 @@ class Image:
         if self._catalog is not None:
             write_catalog(self._catalog, f, *args, **kwargs)
 
-    def _header_with_cards(self) -> Header:
-        """The header as it is written: with the cards of meta that have some."""
-        header = self._read_header()
-        cards = {key: card for meta in self._meta.values() for key, card in getattr(meta, "cards", {}).items()}
-        if cards:
-            header = header.copy()
-            header.update(cards)
-        return header
-
     def _parts(self) -> FitsParts:
-        from .fits import FitsParts
+        from .fits import FitsParts, with_cards_of
 
         return FitsParts(
             data=self.data,
-            header=self._header_with_cards(),
+            header=with_cards_of(self._meta, self._known.readable_header),
             mask=self._mask,
             uncertainty=self._uncertainty,
             catalog=self._catalog,
@@ -436,56 +409,23 @@ class Image:
         a header, that header's, each read when it is first asked for). Once it was handed out, the header is the
         authority and is read at every call; only what has no keyword (`start_loop_s`) stays as the camera said.
         """
-        if self._facts is None:
-            from .header import HeaderFacts
-
-            assert self._pristine is not None
-            self._facts = HeaderFacts.of(self._pristine)
-        if not self._handed_out:
-            return self._facts
-        if self._header is None:
-            return FrameFacts(start_loop_s=self._facts.start_loop_s)
-        from .header import facts_from_header
-
-        return replace(facts_from_header(self._header), start_loop_s=self._facts.start_loop_s)
+        return self._known.facts
 
     @property
     def header(self) -> Header:
         """The FITS header, built from the facts when it is first asked for."""
-        header = self.safe_header
+        header = self._known.header
         if header is None:
             raise ImageError("image has no header")
         return header
 
     @header.setter
     def header(self, value: Header | None) -> None:
-        self._header = value
-        self._handed_out = True
+        self._known.header = value
 
     @property
     def safe_header(self) -> Header | None:
-        if not self._handed_out:
-            self._header = _with_shape(self._pristine_header(), self._shape)
-            self._handed_out = True
-        return self._header
-
-    def _pristine_header(self) -> Header:
-        if self._pristine is None:
-            from .header import facts_to_header
-
-            assert self._facts is not None
-            self._pristine = facts_to_header(self._facts, self._shape)
-        return self._pristine
-
-    def _read_header(self) -> Header:
-        """The header for reading only, without handing it out; empty when there is none."""
-        if not self._handed_out:
-            return self._pristine_header()
-        if self._header is None:
-            from astropy.io.fits import Header
-
-            return Header()
-        return self._header
+        return self._known.header
 
     # --- parts ------------------------------------------------------------------------------------------------------
 
@@ -503,57 +443,6 @@ class Image:
     safe_raw = SafePart["NDArray[Any]"]()
     safe_frames = SafePart["Table"]()
 
-    # --- meta -------------------------------------------------------------------------------------------------------
-
-    @property
-    def meta(self) -> dict[Any, Any]:
-        """What processors learned: objects under their class; other keys are free to use."""
-        return self._meta
-
-    @meta.setter
-    def meta(self, value: dict[Any, Any] | None) -> None:
-        self._meta = {} if value is None else value
-
-    def set_meta(self, meta: Any) -> None:
-        """Store an object under its class, in place of an earlier one."""
-        self._meta[meta.__class__] = meta
-
-    def has_meta(self, meta_class: type[Any]) -> bool:
-        """Whether something is stored under exactly this class."""
-        return meta_class in self._meta
-
-    def get_meta(self, meta_class: type[T]) -> T:
-        """The object stored under exactly this class.
-
-        Raises
-        ------
-        ValueError
-            If there is none, or what is stored there is of another class.
-        """
-        if meta_class not in self._meta:
-            raise ValueError(f"image has no {meta_class.__name__}")
-        value = self._meta[meta_class]
-        if not isinstance(value, meta_class):
-            raise ValueError(f"what is stored under {meta_class.__name__} is a {type(value).__name__}")
-        return value
-
-    @overload
-    def get_meta_safe(self, meta_class: type[T], default: T) -> T: ...
-    @overload
-    def get_meta_safe(self, meta_class: type[T], default: None = None) -> T | None: ...
-    def get_meta_safe(self, meta_class: type[T], default: T | None = None) -> T | None:
-        """Like `get_meta`, with a default instead of an exception."""
-        value = self._meta.get(meta_class)
-        return value if isinstance(value, meta_class) else default
-
 
 def _shape(data: NDArray[Any] | None) -> tuple[int, ...]:
     return () if data is None else data.shape
-
-
-def _with_shape(header: Header, shape: tuple[int, ...]) -> Header:
-    from .cards import set_naxis
-
-    header = header.copy()
-    set_naxis(header, shape)
-    return header

@@ -404,6 +404,8 @@ def test_unit() -> None:
 
 def test_pixel_scale() -> None:
     assert with_header().pixel_scale is None
+    assert with_header(CDELT1="?").pixel_scale is None
+    assert with_header(CD1_1=True, CD2_1=None).pixel_scale is None
     assert with_header(CDELT1=-2 / 3600).pixel_scale == pytest.approx(2)
     assert with_header(CDELT1=-2 / 3600, CD1_1=-1 / 3600).pixel_scale == pytest.approx(1)
     for angle in np.radians([0, 30, 90, 200]):

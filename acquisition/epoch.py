@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ def icrs(ra_deg: float, dec_deg: float, utc: datetime) -> tuple[float, float]:
     return _turned(_precession(utc).T, ra_deg, dec_deg)
 
 
+@lru_cache(maxsize=16)  # a frame asks twice or more
 def _precession(utc: datetime) -> NDArray[np.float64]:
     import erfa
 

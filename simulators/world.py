@@ -178,7 +178,8 @@ class World:
             self.began_utc = utc_now()
             self.mechanics.set_side(self.hour_angle_deg(0.0, self.setup.ra_deg) > 0)
         now_s = loop_s - self._began_s
-        self._catch_up(now_s)
+        if now_s > self._caught_up_s:
+            self._catch_up(now_s)
         return now_s
 
     def hour_angle_deg(self, time_s: float, ra_deg: float) -> float:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import csv
 import math
+from operator import attrgetter
 from typing import TextIO
 
 from acquisition.camera import FrameTruth
 from acquisition.guiding.events import Dropped, Event, Step
+from acquisition.mount import Direction
 
 COLUMNS = (
     "frame", "utc", "exposure_s", "dx_px", "dy_px", "dx_err_px", "dy_err_px", "stars_used", "stars", "hfd_px", "snr",
@@ -24,48 +26,56 @@ class FrameTable:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-        self._writer.writeheader()
+        self._writer = csv.writer(stream, lineterminator="\n")
+        self._writer.writerow(COLUMNS)
 
     def listen(self, event: Event) -> None:
         match event:
             case Step():
                 self._writer.writerow(_row(event))
             case Dropped():
-                pulses = {"ra_pulse_s": event.ra_pulse_s, "dec_pulse_s": event.dec_pulse_s}
-                self._writer.writerow({"frame": event.frame, "lost": event.reason, **pulses})
+                known = {
+                    "frame": event.frame, "ra_pulse_s": event.ra_pulse_s, "dec_pulse_s": event.dec_pulse_s,
+                    "lost": event.reason,
+                }  # fmt: skip
+                self._writer.writerow(known.get(column, "") for column in COLUMNS)
             case _:
                 return
         self._stream.flush()
 
 
-def _row(step: Step) -> dict[str, object]:
+def _row(step: Step) -> tuple[object, ...]:
+    """In the order of `COLUMNS`."""
     used = [star for star in step.stars if star.used]
-    best = max(used, key=lambda star: star.snr, default=None)
+    best = max(used, key=_snr, default=None)
     truth: FrameTruth | None = step.truth
-    signs = [1 if axis.direction is None or axis.direction.value in "WS" else -1 for axis in (step.ra, step.dec)]
-    return {
-        "frame": step.frame,
-        "utc": step.utc.isoformat(timespec="milliseconds"),
-        "exposure_s": step.exposure_s,
-        "dx_px": _rounded(step.dx),
-        "dy_px": _rounded(step.dy),
-        "dx_err_px": _rounded(step.dx_err),
-        "dy_err_px": _rounded(step.dy_err),
-        "stars_used": len(used),
-        "stars": len(step.stars),
-        "hfd_px": _rounded(best.hfd if best else None),
-        "snr": _rounded(best.snr if best else None),
-        "ra_px": _rounded(step.ra.displacement_px),
-        "dec_px": _rounded(step.dec.displacement_px),
-        "ra_pulse_s": signs[0] * step.ra.pulse_s,
-        "dec_pulse_s": signs[1] * step.dec.pulse_s,
-        "ra_expected_rms_px": _rounded(step.ra.expected_rms_px),
-        "dec_expected_rms_px": _rounded(step.dec.expected_rms_px),
-        "settling": int(step.settling),
-        "true_ra_arcsec": _rounded(truth.ra_arcsec if truth else None),
-        "true_dec_arcsec": _rounded(truth.dec_arcsec if truth else None),
-    }
+    ra, dec = step.ra, step.dec
+    return (
+        step.frame,
+        step.utc.isoformat(timespec="milliseconds"),
+        step.exposure_s,
+        _rounded(step.dx),
+        _rounded(step.dy),
+        _rounded(step.dx_err),
+        _rounded(step.dy_err),
+        len(used),
+        len(step.stars),
+        _rounded(best.hfd if best else None),
+        _rounded(best.snr if best else None),
+        _rounded(ra.displacement_px),
+        _rounded(dec.displacement_px),
+        -ra.pulse_s if ra.direction is Direction.EAST else ra.pulse_s,
+        -dec.pulse_s if dec.direction is Direction.NORTH else dec.pulse_s,
+        _rounded(ra.expected_rms_px),
+        _rounded(dec.expected_rms_px),
+        int(step.settling),
+        _rounded(truth.ra_arcsec if truth else None),
+        _rounded(truth.dec_arcsec if truth else None),
+        "",
+    )
+
+
+_snr = attrgetter("snr")
 
 
 def _rounded(value: float | None) -> float | str:

@@ -60,7 +60,9 @@ class StarTable:
 
     def add(self, step: Step) -> None:
         for star in step.stars:
-            sums = self._stars.setdefault(star.number, _Sums())
+            sums = self._stars.get(star.number)
+            if sums is None:
+                sums = self._stars[star.number] = _Sums()
             sums.last = star
             sums.frames += 1
             if star.used:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -102,7 +103,7 @@ class BacklashAware:
                 return state, 0.0
 
     def _measured(self, state: BacklashAwareState, given: Measured) -> tuple[BacklashAwareState, float]:
-        from acquisition.kernels import kalman_bank
+        from acquisition.kernels import kalman_bank, kalman_mixture
 
         assert state.axis is not None
         # of a pulse that was still running in the exposure, each hypothesis has moved the axis by an amount of its own
@@ -116,21 +117,28 @@ class BacklashAware:
             bank, dt_s = state.bank.copy(), given.t_s - state.t_s
         if dt_s < 0:
             return state, 0.0
-        out = np.empty(len(bank.x))
-        kalman_bank.update(bank, dt_s, given.t_s, given.exposure_s, positions, 1.0, _MEMORY, out)
         now_s = correction_time(given)
         cycle_s = usual_cycle(state.cycle_s, dt_s, now_s - given.t_s + given.exposure_s / 2)
-        return self._correct(replace(state, bank=bank, t_s=given.t_s, cycle_s=cycle_s), now_s)
+        table = np.empty((5, len(bank.x)))
+        kalman_mixture.update_and_predict(
+            bank, dt_s, given.t_s, given.exposure_s, positions, 1.0, _MEMORY, now_s + cycle_s / 2, table
+        )
+        found = kalman_mixture.likeliest(table[2], table[3], table[4], len(_WALKS))
+        return self._correct(replace(state, bank=bank, t_s=given.t_s, cycle_s=cycle_s), *found)
 
     def _lost(self, state: BacklashAwareState, now_s: float) -> tuple[BacklashAwareState, float]:
         if state.bank is None or now_s < state.t_s or _predict(state, now_s)[2] > self.lost_limit:
             return state, 0.0
-        return self._correct(state, now_s)
+        return self._correct(state, *_predict(state, now_s + state.cycle_s / 2))
 
-    def _correct(self, state: BacklashAwareState, now_s: float) -> tuple[BacklashAwareState, float]:
-        """Aim at the middle between this correction and the next, through the gap if there is one and it pays."""
+    def _correct(
+        self, state: BacklashAwareState, j: int, position: float, deviation: float
+    ) -> tuple[BacklashAwareState, float]:
+        """Aim at what is predicted for the middle between this correction and the next, through the gap if it pays.
+
+        `j` is the likeliest hypothesis, and the others are what it predicts.
+        """
         assert state.axis is not None
-        j, position, deviation = _predict(state, now_s + state.cycle_s / 2)
         axis = float(state.axis[j])
         correction = position - state.lock - axis
         gap = _HYPOTHESES[j] - (state.motor - axis) if correction > 0 else state.motor - axis
@@ -138,7 +146,7 @@ class BacklashAware:
             if abs(correction) < 2 * deviation + 0.05 * gap:
                 correction = 0.0
             else:
-                correction += float(np.sign(correction)) * _CROSSED * gap
+                correction += math.copysign(_CROSSED * gap, correction)
         return replace(state, pending=correction, expected_rms=deviation), correction
 
 
@@ -154,14 +162,9 @@ def _turned(state: BacklashAwareState) -> BacklashAwareState:
 
 def _predict(state: BacklashAwareState, t_s: float) -> tuple[int, float, float]:
     """The likeliest hypothesis, and with it position without corrections at `t_s` and its standard deviation."""
-    from acquisition.kernels import kalman_bank
+    from acquisition.kernels import kalman_bank, kalman_mixture
 
     assert state.bank is not None
     mean, variance = np.empty(len(state.bank.x)), np.empty(len(state.bank.x))
     kalman_bank.predict(state.bank, t_s - state.t_s, t_s, mean, variance)
-    share = np.exp(state.bank.score - state.bank.score.max()).reshape(len(_HYPOTHESES), -1)
-    j = int(np.argmax(share.sum(axis=1)))
-    among = slice(j * len(_WALKS), (j + 1) * len(_WALKS))
-    weights = share[j] / share[j].sum()
-    position = float(weights @ mean[among])
-    return j, position, float(np.sqrt(weights @ (variance[among] + (mean[among] - position) ** 2)))
+    return kalman_mixture.likeliest(state.bank.score, mean, variance, len(_WALKS))

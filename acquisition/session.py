@@ -25,8 +25,8 @@ from acquisition.devices import DeviceContext, open_camera, open_mount
 from acquisition.errors import ConfigError, GuidingError, StarlatchError
 from acquisition.geometry import MountResponse
 from acquisition.guidelog import GuideLogWriter
-from acquisition.guiding.algorithms.predictive import Worm
 from acquisition.guiding.algorithms.warm import warm_up as warm_up_laws
+from acquisition.guiding.algorithms.worm import Worm
 from acquisition.guiding.calibration_file import StoredCalibration, load_calibration, save_calibration
 from acquisition.guiding.events import Calibrated, Event, Listener, WormLearned
 from acquisition.guiding.frame_table import FrameTable

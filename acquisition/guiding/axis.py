@@ -22,7 +22,7 @@ from acquisition.guiding.algorithms import (
     Sent,
     Settled,
 )
-from acquisition.guiding.algorithms.predictive import Worm
+from acquisition.guiding.algorithms.worm import Worm
 from acquisition.mount import MountState
 
 _USUAL_GUIDE_RATE = 7.5  # arcsec/s, half of sidereal

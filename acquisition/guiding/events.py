@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from acquisition.camera import FrameTruth
 from acquisition.geometry import MountResponse
 from acquisition.guiding.algorithms import Law
-from acquisition.guiding.algorithms.predictive import Worm
+from acquisition.guiding.algorithms.worm import Worm
 from acquisition.images.meta import GuideStar
 from acquisition.mount import Direction
 

@@ -18,7 +18,7 @@ from acquisition.camera import Camera
 from acquisition.errors import CalibrationFailed, GuidingError, NotCalibrated
 from acquisition.geometry import MountResponse
 from acquisition.guiding.algorithms import Law
-from acquisition.guiding.algorithms.predictive import Worm
+from acquisition.guiding.algorithms.worm import Worm
 from acquisition.guiding.announcer import Announcer
 from acquisition.guiding.apply import Pulse
 from acquisition.guiding.auto_exposure import AutoExposure

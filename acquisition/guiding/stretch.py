@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from acquisition.geometry import MountResponse, cd_scale_arcsec, pixel_scale_arcsec
-from acquisition.guiding.algorithms.predictive import Worm
+from acquisition.guiding.algorithms.worm import Worm
 from acquisition.guiding.announcer import Announcer
 from acquisition.guiding.apply import NO_PULSE, Pulse
 from acquisition.guiding.axis import Axis, scale_by_guide_rate

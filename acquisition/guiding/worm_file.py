@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from acquisition.errors import ConfigError
-from acquisition.guiding.algorithms.predictive import Worm
+from acquisition.guiding.algorithms.worm import Worm
 from acquisition.whole_file import write_whole
 
 _FORMAT = 1

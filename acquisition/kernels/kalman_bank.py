@@ -1,4 +1,4 @@
-"""Banks of Kalman filters that share a measurement: offset, velocity, and any number of lines of known frequency.
+"""Banks of Kalman filters that share a measurement: offset, velocity, and any number of lines of given frequencies.
 
 In: a bank and a measurement. Out: the bank changed in place, each filter's noise scale and likelihood with it. States
 are [offset, velocity, cos 1, sin 1, cos 2, ...]; times are s, lengths of one unit, frequencies rad/s.
@@ -22,7 +22,7 @@ _NOISE_FORGETTING = 1 - 1 / 300
 
 
 class Bank(NamedTuple):
-    """`n` filters of `m` states each, and `k` = (m - 2)/2 lines.
+    """`n` filters of `m` states each; `n/g` after each other share the frequencies of their `k` = (m - 2)/2 lines.
 
     Attributes
     ----------
@@ -35,9 +35,9 @@ class Bank(NamedTuple):
         Logarithm of the likelihood, forgetting slowly.
     walk : array (n, 2)
         Process noise of offset and velocity per s, in units of the measurement variance.
-    omega : array (k,)
+    omega : array (g, k)
         Frequencies of the lines, rad/s.
-    drift : array (k,)
+    drift : array (g, k)
         Variance that their amplitudes gain per s.
     """
 
@@ -71,14 +71,17 @@ def new_bank(
         Where the first measurement is.
     velocity_error : float
         Standard deviation of the velocity, 1/s.
-    omega, prior, drift : array (k,)
-        Lines: frequency rad/s, variance of each amplitude, its growth per s.
+    omega, prior, drift : array (k,) or (g, k)
+        Lines: frequency rad/s, variance of each amplitude, its growth per s; a row for every n/g filters.
     """
-    n, m = len(walk), 2 + 2 * len(omega)
+    omega, prior, drift = (np.atleast_2d(np.ascontiguousarray(rows, np.float64)) for rows in (omega, prior, drift))
+    n, m = len(walk), 2 + 2 * omega.shape[1]
     x = np.zeros((n, m))
     x[:, 0] = offset
     p = np.zeros((n, m, m))
-    p[:] = np.diag(np.concatenate([[25.0, velocity_error**2], np.repeat(prior, 2)]))
+    p[:, 0, 0], p[:, 1, 1] = 25.0, velocity_error**2
+    lines = np.arange(2, m)
+    p[:, lines, lines] = np.repeat(np.repeat(prior, 2, axis=1), n // len(prior), axis=0)
     noise = np.tile([_NOISE_SHAPE, _NOISE_SCALE], (n, 1))
     return Bank(x, p, noise, np.zeros(n), np.ascontiguousarray(walk, np.float64), omega, drift)
 
@@ -125,6 +128,16 @@ def learn(
 
 
 @compiled
+def _waves(omega: FloatArray, t_s: float, exposure_s: float, h: FloatArray) -> None:
+    """How an exposure around `t_s` sees the lines: their cosines and sines, blurred."""
+    for k in range(len(omega)):
+        half = 0.5 * omega[k] * exposure_s
+        blur = math.sin(half) / half if half > 1e-6 else 1.0
+        h[2 + 2 * k] = blur * math.cos(omega[k] * t_s)
+        h[3 + 2 * k] = blur * math.sin(omega[k] * t_s)
+
+
+@compiled
 def update(
     bank: Bank, dt_s: float, t_s: float, exposure_s: float, z: FloatArray, weight: float, memory: float, out: FloatArray
 ) -> None:
@@ -146,15 +159,14 @@ def update(
     n, m = bank.x.shape
     h, gain = np.empty(m), np.empty(m)
     h[0], h[1] = 1.0, 0.0
-    for k in range(len(bank.omega)):
-        half = 0.5 * bank.omega[k] * exposure_s
-        blur = math.sin(half) / half if half > 1e-6 else 1.0
-        h[2 + 2 * k] = blur * math.cos(bank.omega[k] * t_s)
-        h[3 + 2 * k] = blur * math.sin(bank.omega[k] * t_s)
+    together = n // len(bank.omega)
     for i in range(n):
+        group = i // together
+        if i % together == 0:
+            _waves(bank.omega[group], t_s, exposure_s, h)
         x, p = bank.x[i], bank.p[i]
         r = bank.noise[i, 1] / bank.noise[i, 0]
-        _advance(x, p, dt_s, r * bank.walk[i, 0], r * bank.walk[i, 1], bank.drift)
+        _advance(x, p, dt_s, r * bank.walk[i, 0], r * bank.walk[i, 1], bank.drift[group])
         out[i], gained = learn(x, p, bank.noise[i], h, gain, z[i], weight)
         bank.score[i] = (1 - 1 / memory) * bank.score[i] + gained
 
@@ -190,10 +202,10 @@ def predict(bank: Bank, dt_s: float, t_s: float, mean: FloatArray, variance: Flo
     n, m = bank.x.shape
     h, ph = np.empty(m), np.empty(m)
     h[0], h[1] = 1.0, dt_s
-    for k in range(len(bank.omega)):
-        h[2 + 2 * k] = math.cos(bank.omega[k] * t_s)
-        h[3 + 2 * k] = math.sin(bank.omega[k] * t_s)
+    together = n // len(bank.omega)
     for i in range(n):
+        if i % together == 0:
+            _waves(bank.omega[i // together], t_s, 0.0, h)
         r = bank.noise[i, 1] / bank.noise[i, 0]
         total = 0.0
         for j in range(m):

@@ -27,7 +27,7 @@ from acquisition.guiding.algorithms import (
     Settled,
 )
 from acquisition.guiding.algorithms.history import Table
-from acquisition.guiding.algorithms.predictive import Worm
+from acquisition.guiding.algorithms.worm import Worm
 
 EXPOSURE_S, LATENCY_S = 2.0, 0.4
 CYCLE_S = EXPOSURE_S + LATENCY_S
@@ -120,7 +120,7 @@ def test_a_curve_turned_and_scaled_is_the_same_curve(phase, factor):
 
 def test_a_guide_rate_that_is_wrong_costs_little():
     nominal, slow, fast = (Axis(Predictive(), gain=gain) for gain in (1.0, 0.5, 1.5))
-    rms = [axis.run(100) and axis.run(200) for axis in (nominal, slow, fast)]
+    rms = [axis.run(250) and axis.run(250) for axis in (nominal, slow, fast)]
     assert max(rms) < 1.35 * rms[0]
 
 

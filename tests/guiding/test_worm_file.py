@@ -15,7 +15,7 @@ from acquisition.camera import CameraSettings, Roi
 from acquisition.config import parse_config
 from acquisition.devices import DeviceContext, open_camera, open_mount
 from acquisition.errors import ConfigError
-from acquisition.guiding.algorithms.predictive import Worm
+from acquisition.guiding.algorithms.worm import Worm
 from acquisition.guiding.events import GuidingBegan, Step, WormLearned
 from acquisition.guiding.guider import Guider
 from acquisition.guiding.settings import GuiderSettings

@@ -1,0 +1,152 @@
+"""The search for a worm's period and for other lines, off the loop's path.
+
+In: rows of a night (time, exposure, position, weight, innovation) and what is known so far. Out: what is known now, and
+banks of filters that know it and have seen the history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acquisition.guiding.algorithms.periodic_banks import HARMONICS, log_likelihood, periodic_bank, supposing_banks
+from acquisition.guiding.algorithms.worm import Worm
+
+if TYPE_CHECKING:
+    from acquisition.kernels.kalman_bank import Bank
+
+FloatArray = NDArray[np.float64]
+
+SURE_TURNS = 2.0  # seen before a curve is worth keeping
+_CONVINCING = 3.0  # by how much another period's log-likelihood must be better
+_CONVINCING_LINE = 5.0  # the same for a line, which was chosen among hundreds of frequencies
+_PROMISING_LINE = 3.0  # by how much a line's power must exceed what the strongest of as much noise would have
+_NOTICEABLE = 0.03  # change of the worm's phase over the history, rad
+_NOTICEABLE_CYCLES = 0.02  # the same of a line
+_REPLAY_FRAMES = 4000
+_LINE_FRAMES = 1500
+_MOST_LINES = 6
+_SUPPOSED_TURNS, _SUPPOSED_S = 2.5, 1800.0  # how long several periods are followed; the latter if none is found
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found.
+
+    Attributes
+    ----------
+    worm : Worm
+    banks : tuple of Bank or None
+        Filters that know period and lines; None: those there are still serve.
+    supposing : tuple of Bank
+        Filters for several periods, while none is sure.
+    frames : int
+        How much of the history the banks have seen.
+    anew : bool
+        Whether the banks know something else than those before.
+    """
+
+    worm: Worm
+    banks: tuple[Bank, ...] | None
+    supposing: tuple[Bank, ...]
+    frames: int
+    anew: bool
+
+
+def search(rows: FloatArray, worm: Worm, built: bool, scan: bool) -> Found:
+    """Find period and lines, and filter the history anew when they have changed, or nothing is sure.
+
+    Parameters
+    ----------
+    rows : array (n, 5)
+    worm : Worm
+        Known so far.
+    built : bool
+        Whether there are filters that know its period.
+    scan : bool
+        Whether to look through all periods.
+    """
+    recent, duration_s = rows[-_REPLAY_FRAMES:], float(rows[-1, 0])
+    period_s = _period(recent, worm, scan, built)
+    anew = period_s is not None and (worm.period_s is None or abs(period_s / worm.period_s - 1) > 0.01)
+    lines, added = _lines(recent, rows[-_LINE_FRAMES:], replace(worm, period_s=period_s))
+    found = Worm(period_s, lines) if anew else replace(worm, period_s=period_s, lines_hz=lines)
+    unsure = not found.cosines and duration_s < (_SUPPOSED_S if period_s is None else _SUPPOSED_TURNS * period_s)
+    known = period_s is not None or bool(lines)
+    if not unsure and (not known or (found == worm and (built or period_s is None))):
+        return Found(found, None, (), len(rows), False)
+    orders = HARMONICS if period_s is not None else (0,) if lines else ()
+    banks = tuple(periodic_bank(recent, found, harmonics) for harmonics in orders)
+    return Found(found, banks, supposing_banks(recent, lines) if unsure else (), len(rows), anew or added)
+
+
+def _period(rows: FloatArray, worm: Worm, scan: bool, built: bool) -> float | None:
+    """The worm's period: the known one unless another expects the history better."""
+    from acquisition.kernels.worm_period import search_period
+
+    old, duration_s = worm.period_s, float(rows[-1, 0] - rows[0, 0])
+    if taught(worm, duration_s):
+        return old
+    period_s = search_period(rows[:, 0], rows[:, 2], None if scan else old)
+    if period_s is None or duration_s < 0.9 * period_s:
+        return old
+    period_s = _likeliest_period(rows, period_s, wide=scan or not built)
+    if old is None:
+        return period_s
+    if 2 * np.pi * abs(period_s - old) * duration_s / old**2 <= _NOTICEABLE:
+        return old
+    if abs(period_s / old - 1) > 0.01:
+        better = log_likelihood(rows, Worm(period_s)) - log_likelihood(rows, Worm(old))
+        return period_s if better > _CONVINCING else old
+    return period_s
+
+
+def taught(worm: Worm, duration_s: float) -> bool:
+    """Whether another night saw more of the worm than this one has yet."""
+    return worm.period_s is not None and len(worm.cosines) > 0 and duration_s < SURE_TURNS * worm.period_s
+
+
+def _lines(rows: FloatArray, last: FloatArray, worm: Worm) -> tuple[tuple[float, ...], bool]:
+    """Lines that are not the worm's: the known ones refined, and perhaps one more; and whether there is one."""
+    from acquisition.kernels.worm_period import strongest_line
+
+    period_s, duration_s = worm.period_s, float(rows[-1, 0] - rows[0, 0])
+    harmonics = np.zeros(0) if period_s is None else np.arange(1, max(HARMONICS) + 1) / period_s
+    known = taught(worm, duration_s)
+    apart = tuple(line for line in worm.lines_hz if known or np.all(np.abs(harmonics - line) > 1 / duration_s))
+    for i, line in enumerate(() if known else apart):
+        step = 0.25 / duration_s
+        scores = [
+            log_likelihood(rows, Worm(period_s, (*apart[:i], line + shift, *apart[i + 1 :])), min(HARMONICS))
+            for shift in (-step, 0.0, step)
+        ]
+        curvature = scores[0] - 2 * scores[1] + scores[2]
+        shift = float(np.clip(0.5 * (scores[0] - scores[2]) / curvature, -1, 1)) if curvature < 0 else 0.0
+        if abs(shift) * step * duration_s > _NOTICEABLE_CYCLES:
+            apart = (*apart[:i], line + shift * step, *apart[i + 1 :])
+    if len(apart) == _MOST_LINES:
+        return apart, False
+    added = strongest_line(last[:, 0], last[:, 4], np.concatenate([harmonics, apart]), _PROMISING_LINE)
+    if added is None:
+        return apart, False
+    more = (*apart, added)
+    gained = log_likelihood(rows, Worm(period_s, more), min(HARMONICS))
+    gained -= log_likelihood(rows, Worm(period_s, apart), min(HARMONICS))
+    return (more, True) if gained > _CONVINCING_LINE else (apart, False)
+
+
+def _likeliest_period(rows: FloatArray, period_s: float, wide: bool) -> float:
+    """The period near the given one with which periodic filters expect the history best."""
+    wide_s = period_s**2 / (12 * np.pi * (rows[-1, 0] - rows[0, 0]))  # half a radian of the third harmonic
+    for step in (wide_s, wide_s / 4) if wide else (wide_s / 4,):
+        periods = period_s + step * np.arange(-2, 3)
+        scores = np.array([log_likelihood(rows, Worm(period)) for period in periods])
+        i = int(np.clip(np.argmax(scores), 1, 3))
+        below, here, above = scores[i - 1 : i + 2]
+        curvature = below - 2 * here + above
+        shift = 0.5 * (below - above) / curvature if curvature < 0 else 0.0
+        period_s = float(periods[i] + np.clip(shift, -1, 1) * step)
+    return period_s

@@ -46,6 +46,11 @@ def parse_section(value: Any) -> tuple[slice, slice]:
     return slice(y1 - 1, y2), slice(x1 - 1, x2)
 
 
+def is_number(value: object) -> bool:
+    """Whether it is a number, and no text that looks like one."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def as_number(value: Any) -> float | None:
     """A finite number, which may be written as a text."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):

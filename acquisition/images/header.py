@@ -120,19 +120,30 @@ def _all(facts: FrameFacts) -> tuple[Any, ...]:
     return tuple(getattr(facts, field.name) for field in fields(FrameFacts))
 
 
+def state_data_max(header: Header, value: float) -> None:
+    """Say where pixels are clipped, in the unit of the pixels, in place of whatever the header says of it."""
+    for keyword in ("SATURATE", "SATLEVEL", "DATAMIN"):
+        header.remove(keyword, ignore_missing=True, remove_all=True)
+    header["DATAMAX"] = (value, "pixels are clipped here")
+
+
+def card_value(header: Header, keyword: str) -> Any:
+    """What a card says; None if there is none, or it is no FITS."""
+    try:
+        return header.get(keyword)
+    except VerifyError:
+        return None
+
+
 def pixel_scale_arcsec(header: Header) -> float | None:
     """Arcseconds per pixel along rows, from the CD matrix, the PC matrix or CDELT1; None if the header has none."""
-
-    def number(keyword: str, default: float = 0.0) -> float:
-        value = as_number(header.get(keyword))
-        return default if value is None else value
-
-    if "CD1_1" in header or "CD2_1" in header:
-        scale = math.hypot(number("CD1_1"), number("CD2_1"))
-    else:
-        x = number("CDELT1")
-        scale = math.hypot(x * number("PC1_1", 1.0), number("CDELT2", x) * number("PC2_1"))
-    return scale * 3600.0 or None
+    cd1, cd2 = (as_number(card_value(header, keyword)) for keyword in ("CD1_1", "CD2_1"))
+    if cd1 is not None or cd2 is not None:
+        return math.hypot(cd1 or 0.0, cd2 or 0.0) * 3600.0
+    x, y, pc1, pc2 = (as_number(card_value(header, keyword)) for keyword in ("CDELT1", "CDELT2", "PC1_1", "PC2_1"))
+    if x is None:
+        return None
+    return math.hypot(x * (1.0 if pc1 is None else pc1), (x if y is None else y) * (pc2 or 0.0)) * 3600.0
 
 
 # --- facts -> cards -----------------------------------------------------------------------------------------------

@@ -200,7 +200,8 @@ class Image(Learned):
     @property
     def unit(self) -> str:
         """Unit of the pixels: BUNIT in lower case, or ``adu``."""
-        return str(self._known.readable_header.get("BUNIT", "adu")).lower()
+        unit = self.header_value("BUNIT")
+        return "adu" if unit is None else str(unit).lower()
 
     @property
     def pixel_scale(self) -> float | None:
@@ -213,7 +214,7 @@ class Image(Learned):
     def is_color(self) -> bool:
         """Whether the data are [3, y, x] and no cube of three frames (CTYPE3 = FRAME)."""
         is_color = self.data.ndim == 3 and self.data.shape[0] == 3
-        return is_color and self._known.readable_header.get("CTYPE3") != "FRAME"
+        return is_color and self.header_value("CTYPE3") != "FRAME"
 
     def to_grayscale(self, r: float = 0.2126, g: float = 0.7152, b: float = 0.0722, **kwargs: Any) -> Self:
         """The weighted sum of the colours as float32, [y, x]; an image without colours is returned as it is.
@@ -288,7 +289,8 @@ class Image(Learned):
     def trim(self) -> Self:
         """A copy that is cropped to TRIMSEC; without such a card, a plain copy.
 
-        CRPIX1, CRPIX2 follow; TRIMSEC, DATASEC and BIASSEC go, since they mean nothing in the new frame; `raw` stays.
+        CRPIX1, CRPIX2, DET-CPX1, DET-CPX2, the ROI's origin and the phase of a Bayer pattern follow; TRIMSEC, DATASEC
+        and BIASSEC go, since they mean nothing in the new frame; `raw` stays.
 
         Raises
         ------
@@ -426,6 +428,12 @@ class Image(Learned):
     @property
     def safe_header(self) -> Header | None:
         return self._known.header
+
+    def header_value(self, keyword: str) -> Any:
+        """What a card says, None if there is none; unlike `header` it leaves the facts as cheap as they were."""
+        from .header import card_value
+
+        return card_value(self._known.readable_header, keyword)
 
     # --- parts ------------------------------------------------------------------------------------------------------
 

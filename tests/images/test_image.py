@@ -2,6 +2,7 @@ import copy
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import Angle, SkyCoord
 from astropy.io import fits
+from astropy.io.fits.verify import VerifyError
 from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, UnknownUncertainty, VarianceUncertainty
 from astropy.table import Table
 
@@ -25,6 +27,7 @@ from acquisition.images.meta import (
     RaDecOffsets,
     SkyOffsets,
 )
+from acquisition.images.processors.demands import header_number
 
 PARTS = ["data", "mask", "uncertainty", "catalog", "raw", "frames"]
 FACTS = FrameFacts(
@@ -177,6 +180,24 @@ def test_header_is_built_from_the_facts_and_is_then_the_authority() -> None:
     assert image.facts.exposure_s == 5.0
     assert image.facts.object_name == "M31"
     assert image.facts.start_loop_s == 17.5
+
+
+def test_a_card_can_be_read_without_handing_out_the_header() -> None:
+    image = full()
+    assert (image.header_value("OBJECT"), image.header_value("NOTHING")) == ("M31", None)
+    assert image.facts is image.facts
+    image.header = None
+    assert image.header_value("OBJECT") is None
+
+
+def test_cards_that_are_no_fits_say_nothing() -> None:
+    lines = ("CD1_1   = 1 2 3", "BUNIT   = two words", "CTYPE3  = FRAME", "CRPIX1  = 'open")
+    image = Image(np.zeros((3, 4, 5)), fits.Header.fromstring("".join(line.ljust(80) for line in lines)))
+    assert (image.pixel_scale, image.unit, image.is_color) == (None, "adu", True)
+    with pytest.raises(ImageError, match="CRPIX1"):
+        header_number(image, "CRPIX1")
+    with pytest.raises(VerifyError):
+        image.header["CRPIX1"]
 
 
 def test_facts_once_asked_for_do_not_follow_the_header() -> None:
@@ -499,6 +520,12 @@ def test_trim() -> None:
     assert dict(trimmed.header) == {"CRPIX1": 2.0, "CRPIX2": 0.5, "NAXIS1": 4, "NAXIS2": 2}
     assert image.header["TRIMSEC"] == "[2:5,3:4]"
     assert image.data.shape == (4, 6)
+    facts = FrameFacts(bayer_pattern="RGGB", y_bayer_offset=1, x_origin_px=10)
+    camera = Image.from_camera(pixels(4, 6), facts)
+    camera.header.update({"TRIMSEC": "[2:5,4:4]", "CRPIX1": "?", "DET-CPX1": 3.5})
+    trimmed = camera.trim()
+    assert trimmed.facts == replace(facts, x_bayer_offset=1, y_bayer_offset=0, x_origin_px=11)
+    assert (trimmed.header["CRPIX1"], trimmed.header["DET-CPX1"]) == ("?", 2.5)
     with pytest.raises(ValueError, match="section"):
         with_header(TRIMSEC="[all]").trim()
     with pytest.raises(ValueError, match="catalog"):

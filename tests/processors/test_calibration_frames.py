@@ -125,6 +125,8 @@ def test_frames_are_calibrated_with_honest_errors(masters: Path, sky_e: float) -
     assert {keyword: out.header[keyword] for keyword in expected} == expected
     assert out.facts.saturation_adu == pytest.approx((60000 - 300 - 12) * EGAIN, rel=1e-3)
     assert out.unit == "electron"
+    raw.header.update({"SATURATE": 60000, "DATAMIN": 0.0})  # other programs' words for it
+    assert run(Calibration(masters), raw).facts.saturation_adu == out.facts.saturation_adu
     with pytest.raises(ImageError, match="already"):
         run(Calibration(masters), out)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from acquisition import virtual_time
 from acquisition.errors import ImageError
-from acquisition.images import Image, ImageProcessor
+from acquisition.images import FrameFacts, Image, ImageProcessor
 from acquisition.images.processors.image import (
     AddFitsHeaders,
     Debayer,
@@ -74,6 +74,9 @@ def test_mask_uncertainty_raw_and_catalog_flip_along() -> None:
     assert flipped.uncertainty[y, x] == 1
     assert flipped.raw[y, x] == 7
     assert flipped.catalog["theta"][0] == 20.0
+    rolling = Image.from_camera(np.zeros((4, 6)), FrameFacts(line_time_s=2e-5))
+    assert run(Flip(flip_x=True), rolling).facts.line_time_s == -2e-5
+    assert run(Flip(flip_y=True), rolling).facts.line_time_s == 2e-5
     assert run(Flip(True, False), image).catalog["theta"][0] == -20.0
     assert catalog["x"][0] == 6.0
 
@@ -126,7 +129,8 @@ def test_binned_pixels_are_where_they_were_on_the_sky(cards: dict[str, float], b
 
 
 def test_bins_are_means_and_the_header_follows() -> None:
-    cards = {"XBINNING": 1, "YBINNING": 2, "DET-BIN1": 1, "DET-BIN2": 2, "CDELT1": 0.1, "XPIXSZ": 3.76, "EGAIN": 0.5}
+    cards = {"XBINNING": 1, "YBINNING": 2, "DET-BIN1": 1, "DET-BIN2": 2, "CDELT1": 0.1, "XPIXSZ": 3.76, "EGAIN": 0.5,
+             "DET-RON": 4.0, "LINETIME": 2e-5}  # fmt: skip
     image = sky_image(5, 6, **cards)
     binned = run(SoftBin(), image)
     np.testing.assert_allclose(binned.data, image.data[:4].reshape(2, 2, 3, 2).mean((1, 3)))
@@ -142,6 +146,7 @@ def test_bins_are_means_and_the_header_follows() -> None:
     assert header["CDELT1"] == pytest.approx(0.2)
     assert header["XPIXSZ"] == pytest.approx(7.52)
     assert header["EGAIN"] == 2.0
+    assert (binned.facts.read_noise_e, binned.facts.line_time_s) == (8.0, 4e-5)  # pyobs' word for the noise
     assert image.header["NAXIS1"] == 6
     assert image.header["EGAIN"] == 0.5
 
@@ -276,6 +281,7 @@ def test_cards_that_are_there_are_replaced_only_if_that_was_asked() -> None:
     assert (header["FILTER"], header["OBJECT"], header["NEW"]) == ("V", "M2", 1)
     assert header.comments["OBJECT"] == "where"
     assert run(AddFitsHeaders({"FILTER": "R"}, overwrite=False), image).header["FILTER"] == "V"
+    assert run(AddFitsHeaders([Keyword("FILTER", "R")], overwrite=False), image).header["FILTER"] == "V"  # as pyobs
     assert image.header["FILTER"] == "V"
     assert "NEW" not in image.header
 

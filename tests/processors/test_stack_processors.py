@@ -64,6 +64,16 @@ def test_exposures_of_the_frames_add_up() -> None:
 
 
 @pytest.mark.parametrize("stack", EVERY)
+def test_a_star_that_is_not_clipped_in_any_frame_is_not_in_their_sum(stack: type[CombineStack]) -> None:
+    image = cube(np.full((4, 3, 3), 50000.0), SATURATE=60000.0, RDNOISE=5.0, **{"DET-SATU": 9e4, "DET-GAIN": 1.5})
+    combined = run(stack(), image)
+    frames = 4 if stack is SumStack else 1
+    assert combined.facts.saturation_adu == frames * 60000.0 > combined.data.max()
+    assert combined.facts.full_well_e == frames * 9e4
+    assert combined.facts.read_noise_e == frames**0.5 * 5.0
+
+
+@pytest.mark.parametrize("stack", EVERY)
 @pytest.mark.parametrize("dtype", ["u1", ">u2", "i4", "f8"])
 def test_the_size_of_blocks_does_not_matter(stack: type[CombineStack], dtype: str) -> None:
     rng = np.random.default_rng(1)

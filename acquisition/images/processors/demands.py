@@ -73,7 +73,7 @@ def header_number(image: Image, keyword: str) -> float:
     ImageError
         If it is missing, or no finite number.
     """
-    value = image.header.get(keyword)
+    value = image.header_value(keyword)
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):

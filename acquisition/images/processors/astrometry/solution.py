@@ -43,7 +43,7 @@ def reference_pixel(image: Image) -> tuple[float, float]:
     height, width = image.data.shape[-2:]
     found = []
     for keyword, length in (("CRPIX1", width), ("CRPIX2", height)):
-        value = image.header.get(keyword)
+        value = image.header_value(keyword)
         is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6
         found.append(float(value) if is_number else (length + 1) / 2)
     return found[0], found[1]
@@ -97,11 +97,7 @@ def scale_arcsec(image: Image) -> float:
     ImageError
         If the header has neither.
     """
-    try:
-        scale = image.pixel_scale
-    except (TypeError, ValueError):
-        scale = None
-    facts = image.facts
+    scale, facts = image.pixel_scale, image.facts
     if scale is None and facts.focal_length_mm and facts.x_pixel_size_um:
         scale = abs(np.degrees(facts.x_pixel_size_um * 1e-3 / facts.focal_length_mm) * 3600)
     if scale is None or not 1e-4 < scale < 1e5:

@@ -16,6 +16,7 @@ import numpy as np
 
 from acquisition.errors import ImageError
 from acquisition.images import FrameFacts, Image, ImageProcessor
+from acquisition.images.header import state_data_max
 from acquisition.images.processors.demands import masked, picture
 from acquisition.images.text import to_ascii
 
@@ -137,8 +138,9 @@ class Calibration(ImageProcessor):
         facts = image.facts
         if facts.instrument is None:
             raise ImageError("header has no INSTRUME; which masters suit is not known")
-        if image.header.get("RLEVEL") in (1, 2, 3):
-            raise ImageError(f"image is calibrated already (RLEVEL = {image.header['RLEVEL']})")
+        level = image.header_value("RLEVEL")
+        if level in (1, 2, 3):
+            raise ImageError(f"image is calibrated already (RLEVEL = {level})")
         try:
             trimmed = image.derive(catalog=None).trim()
         except ValueError as error:
@@ -176,7 +178,7 @@ class Calibration(ImageProcessor):
                 header[keyword] = (to_ascii(name), what)
         if facts.data_max_adu is not None:
             lost = 0.0 if level is None else float(np.nanmedian(level.value))
-            header["DATAMAX"] = ((facts.data_max_adu - lost) * factor, "pixels are clipped here")
+            state_data_max(header, (facts.data_max_adu - lost) * factor)
         if factor != 1.0:
             for keyword in ("EGAIN", "DET-GAIN"):
                 if keyword in header:

@@ -26,7 +26,7 @@ class Keyword:
     value : str, int, float or bool
     comment : str
     overwrite : bool
-        Whether a card that is there already is replaced.
+        Whether a card that is there already is replaced, if `AddFitsHeaders` replaces any.
     """
 
     key: str
@@ -43,7 +43,7 @@ class AddFitsHeaders(ImageProcessor):
     headers : dict, or list of dict or `Keyword`
         Values by keyword; or a list of the attributes of `Keyword`.
     overwrite : bool
-        Whether cards that are there already are replaced, where the list does not say.
+        Whether cards that are there already are replaced: False, and none is, whatever the list says, as in pyobs.
     **kwargs
         As of `ImageProcessor`.
 
@@ -61,10 +61,10 @@ class AddFitsHeaders(ImageProcessor):
     ) -> None:
         super().__init__(**kwargs)
         if isinstance(headers, Mapping):
-            self._keywords = [Keyword(key, value, overwrite=overwrite) for key, value in headers.items()]
+            self._keywords = [Keyword(key, value) for key, value in headers.items()]
         else:
-            self._keywords = [_keyword(entry, overwrite) for entry in headers]
-        self._cards = [(_card(keyword), keyword.overwrite) for keyword in self._keywords]
+            self._keywords = [_keyword(entry) for entry in headers]
+        self._cards = [(_card(keyword), keyword.overwrite and overwrite) for keyword in self._keywords]
 
     async def __call__(self, image: Image) -> Image:
         """Add the cards."""
@@ -79,13 +79,13 @@ class AddFitsHeaders(ImageProcessor):
         return image.derive(header=header)
 
 
-def _keyword(entry: Mapping[str, Any] | Keyword, overwrite: bool) -> Keyword:
+def _keyword(entry: Mapping[str, Any] | Keyword) -> Keyword:
     if isinstance(entry, Keyword):
         return entry
     allowed = {field.name for field in fields(Keyword)}
     if not {"key", "value"} <= set(entry) <= allowed:
         raise ValueError(f"header entry is {dict(entry)}; need key and value, allowed: comment, overwrite")
-    return Keyword(**{"overwrite": overwrite, **entry})
+    return Keyword(**entry)
 
 
 def _card(keyword: Keyword) -> Any:

@@ -21,8 +21,8 @@ _ROW_ORDERS = {"TOP-DOWN": "BOTTOM-UP", "BOTTOM-UP": "TOP-DOWN"}
 class Flip(ImageProcessor):
     """Reverse the order of rows or columns.
 
-    Mask, uncertainty, raw, catalog positions, WCS, Bayer pattern and row order follow, so that the result says the same
-    of the sky. An image without data passes unchanged.
+    Mask, uncertainty, raw, catalog positions, WCS, Bayer pattern, row order and line time follow, so that the result
+    says the same of the sky. An image without data passes unchanged.
 
     Parameters
     ----------
@@ -74,6 +74,8 @@ class Flip(ImageProcessor):
         regrid(header, x, y)
         if facts.row_order in _ROW_ORDERS and self._rows:
             header["ROWORDER"] = _ROW_ORDERS[facts.row_order]
+        if facts.line_time_s is not None and self._rows:
+            header["LINETIME"] = -facts.line_time_s  # the last row begins first
         pattern = facts.bayer_pattern
         if pattern is not None and len(pattern) == 4:
             i0, j0 = facts.x_bayer_offset or 0, facts.y_bayer_offset or 0

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from acquisition.images.cardvalues import parse_section
+from acquisition.images.cardvalues import is_number, parse_section
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -51,7 +51,7 @@ def regrid(header: Header, x: Axis, y: Axis) -> None:
     """
     for keywords in _CENTRES:
         for keyword, axis in zip(keywords, (x, y), strict=True):
-            if _is_number(header.get(keyword)):
+            if is_number(header.get(keyword)):
                 header[keyword] = axis.to_new(float(header[keyword]))
     has_pc = any(f"PC{i}_{j}" in header for i in (1, 2) for j in (1, 2))
     for j, axis in ((1, x), (2, y)):
@@ -72,12 +72,8 @@ def regrid(header: Header, x: Axis, y: Axis) -> None:
             _regrid_section(header, keyword, x, y)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _multiply(header: Header, keyword: str, factor: float) -> None:
-    if factor != 1.0 and _is_number(header.get(keyword)):
+    if factor != 1.0 and is_number(header.get(keyword)):
         header[keyword] *= factor
 
 

@@ -22,7 +22,8 @@ _PER_PIXEL = {
     "XBINNING": 1, "YBINNING": 1, "DET-BIN1": 1, "DET-BIN2": 1, "XPIXSZ": 1, "YPIXSZ": 1, "PIXSIZE1": 1, "PIXSIZE2": 1,
     "XORGSUBF": -1, "YORGSUBF": -1,
     "EGAIN": 2, "DET-GAIN": 2, "DET-SATU": 2,  # an ADU of the mean is an ADU of each: b² times the electrons
-    "RDNOISE": 1, "READNOIS": 1,  # of the sum
+    "RDNOISE": 1, "READNOIS": 1, "DET-RON": 1,  # of the sum
+    "LINETIME": 1,
 }  # fmt: skip
 
 

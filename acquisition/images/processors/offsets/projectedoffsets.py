@@ -76,7 +76,7 @@ def _trimmed(image: Image) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     frame, bad = mono(image), masked(image)
     if bad is None:
         bad = np.zeros(frame.shape, bool)
-    section = image.header.get("TRIMSEC")
+    section = image.header_value("TRIMSEC")
     if section is None:
         return frame, bad
     try:

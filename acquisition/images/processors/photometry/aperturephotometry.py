@@ -123,10 +123,7 @@ class AperturePhotometry(ImageProcessor):
 
 
 def _scale_arcsec(image: Image) -> float | None:
-    try:
-        scale = image.pixel_scale
-    except (TypeError, ValueError) as error:
-        raise ImageError(f"scale is no number: {error}") from error
+    scale = image.pixel_scale
     if scale is not None and not 1e-6 < scale < 1e6:
         raise ImageError(f"scale is {scale:g} arcsec/px; need a true one")
     return scale

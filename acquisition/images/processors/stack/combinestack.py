@@ -8,14 +8,17 @@ from __future__ import annotations
 import asyncio
 import warnings
 from abc import abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acquisition.errors import ImageError
-from acquisition.images import Image, ImageProcessor
+from acquisition.images import FrameFacts, Image, ImageProcessor
 from acquisition.images.processors.demands import columns
+
+if TYPE_CHECKING:
+    from astropy.io.fits import Header
 
 Array = NDArray[np.float32]
 
@@ -65,9 +68,8 @@ class CombineStack(ImageProcessor):
         `count` is the number of good values; what comes of pixels without any is not used. The block may be changed.
         """
 
-    def _cards(self, total_s: float | None) -> dict[str, Any]:
-        """More cards of the result."""
-        return {}
+    def _describe(self, header: Header, facts: FrameFacts, frames: int, total_s: float | None) -> None:
+        """Say in the result's header what is different from a frame of the cube, whose facts these are."""
 
     async def __call__(self, image: Image) -> Image:
         """Combine a cube.
@@ -78,21 +80,21 @@ class CombineStack(ImageProcessor):
             If the pixels are no real numbers, or mask or frame table do not fit.
         """
         data = image.safe_data
-        if data is None or data.ndim != 3 or image.header.get("CTYPE3") != "FRAME":
+        if data is None or data.ndim != 3 or image.header_value("CTYPE3") != "FRAME":
             return image
         if data.size == 0 or data.dtype.kind not in "biuf":
             raise ImageError(f"pixels are of shape {data.shape} and type {data.dtype}; need real numbers")
         bad = image.safe_mask
         if bad is not None and bad.shape not in (data.shape, data.shape[1:]):
             raise ImageError(f"mask is of shape {bad.shape}, the cube {data.shape}; they must agree")
-        header = image.header.copy()
         total_s = _total_exposure_s(image)
+        header = image.derive().header  # a copy of its own
         for keyword in _OF_CUBES:
             header.remove(keyword, ignore_missing=True)
         header["COMBMETH"] = (self._method, "how frames were combined")
         if total_s is not None:
             header["TEXPTIME"] = (total_s, "[s] exposure of all frames together")
-        header.update(self._cards(total_s))
+        self._describe(header, image.facts, len(data), total_s)
         value, error = await asyncio.to_thread(self._by_blocks, data, bad)
         result = image.derive(header=header, raw=None)
         return result.derive(

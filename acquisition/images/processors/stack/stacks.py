@@ -6,12 +6,17 @@ In: a cube of frames. Out: one frame.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from acquisition.images import FrameFacts
+
 from .combinestack import Array, CombineStack, mean_of
+
+if TYPE_CHECKING:
+    from astropy.io.fits import Header
 
 
 class MeanStack(CombineStack):
@@ -37,7 +42,10 @@ class MedianStack(CombineStack):
 
 
 class SumStack(CombineStack):
-    """The sum of the frames, whose EXPTIME is that of all of them together; parameters as of `CombineStack`."""
+    """The sum of the frames, whose EXPTIME is that of all of them together; parameters as of `CombineStack`.
+
+    Saturation and read noise are those of the sum, too.
+    """
 
     _method = "sum"
 
@@ -45,8 +53,20 @@ class SumStack(CombineStack):
         mean, error = mean_of(block, count)
         return mean * count, error * count
 
-    def _cards(self, total_s: float | None) -> dict[str, Any]:
-        return {} if total_s is None else {"EXPTIME": total_s}
+    def _describe(self, header: Header, facts: FrameFacts, frames: int, total_s: float | None) -> None:
+        from acquisition.images.header import state_data_max
+
+        if total_s is not None:
+            header["EXPTIME"] = total_s
+        if facts.data_max_adu is not None:
+            state_data_max(header, facts.data_max_adu * frames)
+        for keywords, value, factor in (
+            (("DET-SATU",), facts.full_well_e, frames),
+            (("RDNOISE", "READNOIS", "DET-RON"), facts.read_noise_e, math.sqrt(frames)),
+        ):
+            for keyword in keywords:
+                if value is not None and keyword in header:
+                    header[keyword] = value * factor
 
 
 class SigmaClipStack(CombineStack):
@@ -81,5 +101,5 @@ class SigmaClipStack(CombineStack):
         clipped: Any = sigma_clip(block, sigma=self._sigma, maxiters=self._maxiters, axis=0, masked=False, copy=True)
         return mean_of(clipped.astype(np.float32), np.isfinite(clipped).sum(axis=0))
 
-    def _cards(self, total_s: float | None) -> dict[str, Any]:
-        return {"COMBSIG": self._sigma, "COMBITER": self._maxiters}
+    def _describe(self, header: Header, facts: FrameFacts, frames: int, total_s: float | None) -> None:
+        header["COMBSIG"], header["COMBITER"] = self._sigma, self._maxiters

@@ -17,7 +17,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 from numpy.typing import NDArray
 
-from acquisition.images import FrameFacts, Image
+from acquisition.images import FrameFacts, Image, TangentWcs
 
 log = logging.getLogger(__name__)
 
@@ -122,19 +122,15 @@ class FrameTruth:
     ra_arcsec, dec_arcsec : float
         The same along the mount's axes, arcs on the sky, signs as the guider's (positive RA is removed by a West
         pulse, positive Dec by a South pulse).
-    x, y : float
-        Where the place pointed at is in the frame, 0-based px: the displacement is its.
-    turn_deg : float
-        How far the field is turned about it, from columns towards rows, against no time in particular.
+    wcs : TangentWcs or None
+        Of the frame as delivered.
     """
 
     dx_px: float
     dy_px: float
     ra_arcsec: float
     dec_arcsec: float
-    x: float = 0.0
-    y: float = 0.0
-    turn_deg: float = 0.0
+    wcs: TangentWcs | None = None
 
 
 @runtime_checkable

@@ -31,7 +31,7 @@ from acquisition.camera import (
 )
 from acquisition.devices import DeviceContext, DeviceUrl, Driver, Listing
 from acquisition.errors import DeviceBusy, DeviceError, DeviceGone, DeviceTimeout, ExposureFailed
-from acquisition.images import FrameFacts, Image, TangentWcs
+from acquisition.images import FrameFacts, Image
 from acquisition.virtual_time import result_of, utc_now
 
 from . import sensor as chip
@@ -272,11 +272,6 @@ class SimulatedCamera:
         spec, setup = self._spec, self.world.setup
         binning, roi, gain = settings.binning, whole(self._spec, settings), settings.gain or 0.0
         ra_deg = field.ra_deg % 360.0
-        x, y = (
-            (centre + 0.5) / binning - 0.5 - origin
-            for centre, origin in zip(self.world.centre_px, (roi.x, roi.y), strict=True)
-        )
-        cd = field.cd_deg_per_px * binning
         tel_ra_deg, tel_dec_deg = self.world.mechanics.said_deg(start.world_s)
         hour_angle = self.world.hour_angle_deg(start.world_s, ra_deg)
         bayer = chip.bayer_pattern(spec, roi.x, roi.y) if binning == 1 else None
@@ -327,9 +322,7 @@ class SimulatedCamera:
             tel_ra_deg=tel_ra_deg,
             tel_dec_deg=tel_dec_deg,
             airmass=airmass(hour_angle, field.dec_deg, setup.site.lat_deg),
-            wcs=TangentWcs(
-                ra_deg, field.dec_deg, x, y, (float(cd[0, 0]), float(cd[0, 1]), float(cd[1, 0]), float(cd[1, 1]))
-            ),
+            wcs=self.world.wcs(field, binning, roi.x, roi.y),
         )
 
     def _rounded(self, settings: CameraSettings) -> CameraSettings:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from acquisition.camera import FrameTruth
 from acquisition.devices import DeviceContext, DeviceUrl
 from acquisition.errors import ConfigError
+from acquisition.images import TangentWcs
 from acquisition.virtual_time import EPOCH, utc_now
 
 from . import optics
@@ -339,17 +340,21 @@ class World:
         mag = self.night.cloud_mag(times) + self.faults.cloud_mag(times)
         return float(np.mean(10 ** (-0.4 * (mag + clear_mag))))
 
+    def wcs(self, field: Field, binning: int, x_origin: int, y_origin: int) -> TangentWcs:
+        """Of a frame; the origin is its ROI's, binned px."""
+        x, y = (
+            (centre + 0.5) / binning - 0.5 - origin
+            for centre, origin in zip(self.centre_px, (x_origin, y_origin), strict=True)
+        )
+        (a, b), (c, d) = (field.cd_deg_per_px * binning).tolist()
+        return TangentWcs(field.ra_deg % 360.0, field.dec_deg, x, y, (a, b, c, d))
+
     def truth(self, field: Field, binning: int, x_origin: int, y_origin: int) -> FrameTruth:
-        """What a frame would show without seeing and noise; the origin is its ROI's, binned px."""
-        (a, b), (c, d) = optics.inverse(field.cd_deg_per_px).tolist()
+        """What the same frame would show without seeing and noise."""
+        (a, b), (c, d) = optics.inverse(field.cd_deg_per_px * binning).tolist()
         ra_deg, dec_deg = field.ra_arcsec / 3600, field.dec_arcsec / 3600
         dx, dy = -(a * ra_deg + b * dec_deg), -(c * ra_deg + d * dec_deg)
-        x, y = (
-            (centre + shift + 0.5) / binning - 0.5 - origin
-            for centre, shift, origin in zip(self.centre_px, (dx, dy), (x_origin, y_origin), strict=True)
-        )
-        north_deg = math.degrees(math.atan2(d, b))
-        return FrameTruth(dx / binning, dy / binning, field.ra_arcsec, field.dec_arcsec, x, y, north_deg)
+        return FrameTruth(dx, dy, field.ra_arcsec, field.dec_arcsec, self.wcs(field, binning, x_origin, y_origin))
 
     def _stars(
         self, ra_deg: float, dec_deg: float, motion_px: float, px_per_deg: Floats, window: Window

@@ -5,14 +5,17 @@ In: the frame that sets the lock, and dithers. Out: displacements from the lock,
 
 from __future__ import annotations
 
-import cmath
 import math
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
+
 from acquisition.camera import FrameTruth
 from acquisition.geometry import MountResponse
 from acquisition.guiding.measure import Measurement
+from acquisition.images import TangentWcs
+from acquisition.images.processors.tangent import pixel_to_sky, sky_to_pixel
 
 _MARGIN_PX = 15.0  # of the frame, where dithers do not lead
 _TURNED_DEG = 0.1  # a field that turned by less has not turned
@@ -81,13 +84,12 @@ class Lock:
         if truth is None or self.truth is None or scale_arcsec is None:
             return None
         dx, dy = truth.dx_px - self.truth.dx_px - self.dx, truth.dy_px - self.truth.dy_px - self.dy
-        turn_deg = math.remainder(truth.turn_deg - self.truth.turn_deg, 360)
-        if abs(turn_deg) > _TURNED_DEG:  # the place pointed at goes about the stars that are held
-            if self.pivot is None:
+        if _turned_deg(self.truth.wcs, truth.wcs) > _TURNED_DEG:
+            # the place pointed at goes about the stars that are held: what counts is the way of these
+            moved = _moved(self.pivot, self.truth.wcs, truth.wcs)
+            if moved is None:
                 return None
-            away = complex(self.pivot[0] - self.truth.x, self.pivot[1] - self.truth.y)
-            turned = away * (cmath.exp(1j * math.radians(turn_deg)) - 1)
-            dx, dy = dx + turned.real, dy + turned.imag
+            dx, dy = moved[0] - self.dx, moved[1] - self.dy
             ra_px, dec_px = response.to_axes(dx, dy)
             return FrameTruth(dx, dy, ra_px * scale_arcsec, dec_px * scale_arcsec)
         return FrameTruth(
@@ -96,3 +98,22 @@ class Lock:
             truth.ra_arcsec - self.truth.ra_arcsec - self.ra_px * scale_arcsec,
             truth.dec_arcsec - self.truth.dec_arcsec - self.dec_px * scale_arcsec,
         )
+
+
+def _turned_deg(before: TangentWcs | None, now: TangentWcs | None) -> float:
+    """By how much the field has turned on the detector, 0 to 180."""
+    if before is None or now is None:
+        return 0.0
+    angles = (math.degrees(math.atan2(wcs.cd[1], wcs.cd[3])) for wcs in (before, now))
+    return abs(math.remainder(next(angles) - next(angles), 360))
+
+
+def _moved(
+    place: tuple[float, float] | None, before: TangentWcs | None, now: TangentWcs | None
+) -> tuple[float, float] | None:
+    """How a place of the sky has moved over the detector, px; None where that is not known."""
+    if place is None or before is None or now is None:
+        return None
+    ra_deg, dec_deg = pixel_to_sky(before, np.array(place[0]), np.array(place[1]))
+    there = sky_to_pixel(now, float(ra_deg), float(dec_deg))
+    return None if there is None else (there[0] - place[0], there[1] - place[1])

@@ -240,10 +240,12 @@ class SimulatedCamera:
     def _begin_next(self, settings: CameraSettings, field: Field, temp_c: float, number: int) -> None:
         """In a series, make most of the next frame on another core, while somebody works with this one and exposes."""
         if settings == self._repeated:
-            likely = Conditions(settings, field.sky_e_per_s_px, temp_c, self._noise_key(number))
             self._executor = self._executor or ThreadPoolExecutor(1, "starlatch-sim")
-            self._ahead = self._executor.submit(backdrop, self.world, likely)
+            self._ahead = self._executor.submit(self._backdrop, settings, field.sky_e_per_s_px, temp_c, number)
         self._repeated = settings
+
+    def _backdrop(self, settings: CameraSettings, sky_e_per_s_px: float, temp_c: float, number: int) -> Backdrop:
+        return backdrop(self.world, Conditions(settings, sky_e_per_s_px, temp_c, self._noise_key(number)))
 
     def _is_lost(self, number: int, start_s: float) -> bool:
         if self.world.faults.active("drop", start_s) is not None:

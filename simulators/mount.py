@@ -50,20 +50,21 @@ class SimulatedMount:
         self._mechanics = world.mechanics
         self._users = 0  # connects without their close
         self._stopped = Signal()
-
-    @property
-    def info(self) -> MountInfo:
-        self._check_opened()
-        return MountInfo(
-            name=f"{self._spec.name}, guide port" if self._guide_port else self._spec.name,
-            can_slew=not self._guide_port,
-            can_park=not self._guide_port,
-            can_offset=not self._guide_port,
+        self._info = MountInfo(
+            name=f"{self._spec.name}, guide port" if guide_port else self._spec.name,
+            can_slew=not guide_port,
+            can_park=not guide_port,
+            can_offset=not guide_port,
             parallel_pulses=True,
             pulses_while_exposing=True,
             min_pulse_s=self._spec.min_pulse_s,
             max_pulse_s=self._spec.max_pulse_s,
         )
+
+    @property
+    def info(self) -> MountInfo:
+        self._check_opened()
+        return self._info
 
     async def connect(self) -> None:
         self._users += 1

@@ -149,6 +149,7 @@ class Coloured(Gridded):
     ) -> None:
         super().__init__(step_s)
         self._seed, self._subject, self._which = seed, subject, which
+        self._whites: dict[int, Floats] = {}  # of the last chunks: each serves for three
         self._gain = np.sqrt(variance) * _unit_filter(spectrum, step_s, self.CHUNK, self.FOLDS)
 
     def _make(self, index: int) -> Floats:
@@ -158,8 +159,12 @@ class Coloured(Gridded):
         return values
 
     def _white(self, index: int) -> Floats:
-        # a generator's sequence numbers are not negative
-        return generator(self._seed, self._subject, self._which, index + 1).standard_normal(self.CHUNK)
+        if index not in self._whites:
+            # a generator's sequence numbers are not negative
+            made = generator(self._seed, self._subject, self._which, index + 1).standard_normal(self.CHUNK)
+            self._whites = {near: white for near, white in self._whites.items() if abs(near - index) <= 2}
+            self._whites[index] = made
+        return self._whites[index]
 
 
 def _unit_filter(spectrum: Callable[[Floats], Floats], step_s: float, chunk: int, folds: int) -> Floats:

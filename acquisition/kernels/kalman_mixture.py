@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from acquisition.kernels.compiled import compiled
 from acquisition.kernels.kalman_bank import Bank, predict, update
+from acquisition.kernels.kalman_swing import SwingBank, predict_swing, update_swing
 
 FloatArray = NDArray[np.float64]
 
@@ -33,6 +34,17 @@ def update_and_predict(
 
 
 @compiled
+def update_and_predict_swing(
+    bank: SwingBank, dt_s: float, t_s: float, z: float, weight: float, memory: float, at_s: float, table: FloatArray
+) -> None:
+    """As `update_and_predict`."""
+    table[0] = bank.score
+    update_swing(bank, dt_s, z, weight, memory, table[1])
+    table[2] = bank.score
+    predict_swing(bank, at_s - t_s, table[3], table[4])
+
+
+@compiled
 def likeliest(scores: FloatArray, means: FloatArray, variances: FloatArray, size: int) -> tuple[int, float, float]:
     """Of groups of so many filters, which is the likeliest, and mean and standard deviation of its mixture."""
     shares = np.exp(scores - scores.max())
@@ -47,9 +59,16 @@ def likeliest(scores: FloatArray, means: FloatArray, variances: FloatArray, size
 
 
 @compiled
+def mean(scores: FloatArray, means: FloatArray) -> float:
+    """Of the mixture."""
+    shares = np.exp(scores - scores.max())
+    return (shares * means).sum() / shares.sum()  # type: ignore[no-any-return]  # of arrays
+
+
+@compiled
 def mixture(scores: FloatArray, means: FloatArray, variances: FloatArray) -> tuple[float, float]:
     """Mean and standard deviation of normal distributions together, each as probable as its score makes it."""
     shares = np.exp(scores - scores.max())
     shares /= shares.sum()
-    mean = (shares * means).sum()
+    mean: float = (shares * means).sum()
     return mean, math.sqrt((shares * (variances + (means - mean) ** 2)).sum())

@@ -152,7 +152,7 @@ class Predictive:
                 return state, 0.0
 
     def _measured(self, state: PredictiveState, given: Measured) -> tuple[PredictiveState, float]:
-        from acquisition.kernels import kalman_bank, kalman_swing
+        from acquisition.kernels import kalman_bank, kalman_mixture, kalman_swing
 
         position = given.displacement + state.lock + state.sent
         if not state.banks:
@@ -166,24 +166,21 @@ class Predictive:
                 supposing = phased_bank(state.worm, position)
                 state = replace(state, banks=(trend, swing, *known, supposing), known=len(known))
         t_s = given.t_s - state.epoch_s
-        state, weight = _weighed(state, given.error)
-        dt_s = t_s - state.history.rows[-1, 0] if len(state.history) else 0.0
+        typical_variance, weight = _weighed(state.typical_variance, given.error)
+        dt_s = t_s - float(state.history.rows[-1, 0]) if len(state.history) else 0.0
         if dt_s < 0:
-            return state, 0.0
-        shares = _shares(state.banks)
-        banks = tuple(bank.copy() for bank in state.banks)
-        expected = [np.empty(len(bank.x)) for bank in banks]
-        for bank, out in zip(banks, expected, strict=True):
-            _update(bank, dt_s, t_s, given.exposure_s, position, weight, out)
-        innovation = position - float(shares @ np.concatenate(expected))
+            return replace(state, typical_variance=typical_variance), 0.0
         now_s = correction_time(given)
-        first_s = now_s - given.t_s + given.exposure_s / 2
+        cycle_s = usual_cycle(state.cycle_s, dt_s, now_s - given.t_s + given.exposure_s / 2)
+        aim_s = _aim_s(state.epoch_s, now_s, given.until_s, cycle_s)
+        banks = tuple(bank.copy() for bank in state.banks)
+        table = _asked(banks, dt_s, t_s, given.exposure_s, position, weight, aim_s)
+        innovation = position - kalman_mixture.mean(table[0], table[1])
         state = replace(
-            state, banks=banks, cycle_s=usual_cycle(state.cycle_s, dt_s, first_s),
+            state, banks=banks, cycle_s=cycle_s, typical_variance=typical_variance,
             history=state.history.append(t_s, given.exposure_s, position, weight, innovation),
         )  # fmt: skip
-        state = _with_work(state, t_s)
-        return self._correct(state, now_s, given.until_s)
+        return self._correct(_with_work(state, t_s), *kalman_mixture.mixture(table[2], table[3], table[4]))
 
     def _expected(self, state: PredictiveState, now_s: float, until_s: float | None) -> tuple[PredictiveState, float]:
         """Correct by what is expected alone, as long as that is sure enough."""
@@ -192,50 +189,51 @@ class Predictive:
         _, deviation = _predict(state, now_s - state.epoch_s)
         if deviation > self.lost_limit:
             return replace(state, last_correction=0.0), 0.0
-        return self._correct(state, now_s, until_s)
+        return self._correct(state, *_predict(state, _aim_s(state.epoch_s, now_s, until_s, state.cycle_s)))
 
-    def _correct(self, state: PredictiveState, now_s: float, until_s: float | None) -> tuple[PredictiveState, float]:
-        """Aim at the middle between this correction and the next."""
-        holds_s = state.cycle_s if until_s is None else until_s - now_s
-        position, deviation = _predict(state, now_s - state.epoch_s + holds_s / 2)
+    def _correct(self, state: PredictiveState, position: float, deviation: float) -> tuple[PredictiveState, float]:
+        """Cancel what is predicted."""
         correction = position - state.lock - state.sent
         sent = state.sent + correction
         return replace(state, sent=sent, last_correction=correction, expected_rms=deviation), correction
 
 
-def _weighed(state: PredictiveState, error: float | None) -> tuple[PredictiveState, float]:
-    """How much more variance this frame has than usual; half of the usual is seeing, which error bars do not know."""
+def _aim_s(epoch_s: float, now_s: float, until_s: float | None, cycle_s: float) -> float:
+    """The middle between this correction and the next, since the first frame."""
+    holds_s = cycle_s if until_s is None else until_s - now_s
+    return now_s - epoch_s + holds_s / 2
+
+
+def _weighed(typical: float, error: float | None) -> tuple[float, float]:
+    """The usual variance, and how much more this frame has; half of it is seeing, which error bars do not know."""
     if error is None or error <= 0:
-        return state, 1.0
+        return typical, 1.0
     variance = error * error
-    typical = state.typical_variance
     typical = variance if typical == 0 else typical + 0.02 * (min(variance, 4 * typical) - typical)
-    return replace(state, typical_variance=typical), 0.5 + 0.5 * min(variance / typical, 50.0)
+    return typical, 0.5 + 0.5 * min(variance / typical, 50.0)
 
 
-def _update(
-    bank: Bank | SwingBank, dt_s: float, t_s: float, exposure_s: float, z: float, weight: float, out: FloatArray
-) -> None:
-    from acquisition.kernels.kalman_bank import Bank, update
-    from acquisition.kernels.kalman_swing import update_swing
+def _asked(
+    banks: tuple[Bank | SwingBank, ...], dt_s: float, t_s: float, exposure_s: float, z: float, weight: float,
+    aim_s: float,
+) -> FloatArray:  # fmt: skip
+    """Give all filters a measurement and ask them for a prediction: `kalman_mixture.update_and_predict`'s table."""
+    from acquisition.kernels.kalman_bank import Bank
+    from acquisition.kernels.kalman_mixture import update_and_predict, update_and_predict_swing
 
-    if isinstance(bank, Bank):
-        update(bank, dt_s, t_s, exposure_s, np.full(len(out), z), weight, MEMORY, out)
-    else:
-        update_swing(bank, dt_s, z, weight, MEMORY, out)
-
-
-def _shares(banks: tuple[Bank | SwingBank, ...]) -> FloatArray:
-    """Posterior probability of every filter of every bank."""
-    score = np.concatenate([bank.score for bank in banks])
-    share = np.exp(score - score.max())
-    normalised: FloatArray = share / share.sum()
-    return normalised
+    same = np.full(max(len(bank.x) for bank in banks), z)
+    tables = [np.empty((5, len(bank.x))) for bank in banks]
+    for bank, table in zip(banks, tables, strict=True):
+        if isinstance(bank, Bank):
+            update_and_predict(bank, dt_s, t_s, exposure_s, same[: len(bank.x)], weight, MEMORY, aim_s, table)
+        else:
+            update_and_predict_swing(bank, dt_s, t_s, z, weight, MEMORY, aim_s, table)
+    return np.concatenate(tables, axis=1)
 
 
 def _predict(state: PredictiveState, t_s: float) -> tuple[float, float]:
     """Position without corrections at `t_s` since the first frame, and its standard deviation."""
-    from acquisition.kernels import kalman_bank, kalman_swing
+    from acquisition.kernels import kalman_bank, kalman_mixture, kalman_swing
 
     dt_s = t_s - state.history.rows[-1, 0]
     means, variances = [], []
@@ -247,9 +245,8 @@ def _predict(state: PredictiveState, t_s: float) -> tuple[float, float]:
             kalman_swing.predict_swing(bank, dt_s, mean, variance)
         means.append(mean)
         variances.append(variance)
-    share, mean = _shares(state.banks), np.concatenate(means)
-    position = float(share @ mean)
-    return position, float(np.sqrt(share @ (np.concatenate(variances) + (mean - position) ** 2)))
+    scores = np.concatenate([bank.score for bank in state.banks])
+    return kalman_mixture.mixture(scores, np.concatenate(means), np.concatenate(variances))
 
 
 def _with_work(state: PredictiveState, t_s: float) -> PredictiveState:
@@ -284,8 +281,10 @@ def _with_found(state: PredictiveState, found: Found) -> PredictiveState:
 
 def _seeing(bank: Bank, rows: FloatArray) -> Bank:
     """A copy that has seen the frames after the first of `rows`."""
+    from acquisition.kernels.kalman_bank import update
+
     bank = bank.copy()
     out = np.empty(len(bank.x))
     for before, row in pairwise(rows):
-        _update(bank, row[0] - before[0], row[0], row[1], row[2], row[3], out)
+        update(bank, row[0] - before[0], row[0], row[1], np.full(len(out), row[2]), row[3], MEMORY, out)
     return bank

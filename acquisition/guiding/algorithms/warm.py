@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from acquisition.guiding.algorithms.law import Law, Measured
+from acquisition.guiding.algorithms.law import Law, Lost, Measured
 from acquisition.guiding.algorithms.predictive import Predictive
 from acquisition.guiding.calibration_angle import AngleWatch, angle_step
 
@@ -23,6 +23,7 @@ def warm_up(*laws: Law[Any]) -> None:
         state = law.start()
         for n in range(16):  # of which predictive PEC asks for ten
             state, _ = law.step(state, Measured(2.0 * n, 0.1 * n, None, 20.0, 2.0, 2.0 * n + 1.5))
+        law.step(state, Lost(32.0, 2.0, 33.5))
         if isinstance(law, Predictive):
             _warm_up_search()
     watch = AngleWatch()
@@ -31,11 +32,13 @@ def warm_up(*laws: Law[Any]) -> None:
 
 
 def _warm_up_search() -> None:
-    from acquisition.kernels.kalman_bank import new_bank, replay
+    from acquisition.kernels.kalman_bank import new_bank, replay, update
     from acquisition.kernels.worm_period import search_period, strongest_line
 
     t_s = np.arange(0.0, 210.0, 3.0)
     z, one, none = np.sin(t_s / 30), np.ones(len(t_s)), np.zeros(0)
     search_period(t_s, z)
     strongest_line(t_s, z, none)
-    replay(new_bank(np.array([[0.01, 1e-6]]), 0.0, 0.05, none, none, none), t_s, one, z, one, 200.0)
+    bank = new_bank(np.array([[0.01, 1e-6]]), 0.0, 0.05, none, none, none)
+    replay(bank, t_s, one, z, one, 200.0)
+    update(bank, 3.0, 213.0, 1.0, one[:1], 1.0, 200.0, z[:1])

@@ -23,7 +23,6 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
-from scipy.optimize import nnls
 
 from .law import Decision, Hold
 from .limits import Limits, check_number, permitted
@@ -161,6 +160,8 @@ def guiding_error_px(motion: Motion, measured: Measurement, exposure_s: float, p
 
 def motion_of(frames: tuple[tuple[float, float, float, float, float], ...]) -> Motion:
     """Seeing, walk and drift from open-loop places (see `Guided.frames`), at least `max(_LAGS) + 1` of them."""
+    from scipy.optimize import nnls  # half a second, and few runs ask
+
     middle_s, exposure_s, x, y, variance = np.array(frames).T
     rows, moved = [], []
     for lag in _LAGS:

@@ -36,7 +36,8 @@ OURS = ("MASK", "UNCERT", "RAW")
 class _Hdu:
     index: int
     header: fits.Header
-    start: int  # of its data, bytes from the beginning of the file
+    position: int  # of its header, bytes from the beginning of the file
+    start: int  # of its data
     size: int  # of its data without padding, bytes
 
     @property
@@ -125,7 +126,7 @@ def _hdus(data: bytes) -> Iterator[_Hdu]:
             raise OSError(f"HDU {index} is cut off: {max(len(data) - start, 0)} of {size} bytes of its data are there")
         if size < 0:
             raise OSError(f"HDU {index} claims {size} bytes of data")
-        yield _Hdu(index, header, start, size)
+        yield _Hdu(index, header, position, start, size)
         position, index = start + -(-size // BLOCK) * BLOCK, index + 1
 
 
@@ -199,7 +200,8 @@ def _image(hdu: _Hdu, data: bytes, by_astropy: Callable[[], Any]) -> tuple[fits.
         opened = by_astropy()[hdu.index]
         pixels = opened.data  # before the header, which changes with it
         header = opened.header
-    mend_long_texts(header)
+    if data.find(b"CONTINUE", hdu.position, hdu.start) >= 0:
+        mend_long_texts(header)
     was_bool = header.pop("BOOLPIX", False) is True
     if was_bool and pixels.dtype == np.uint8 and pixels.max(initial=0) <= 1:
         pixels = pixels.astype(bool)

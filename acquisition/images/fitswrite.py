@@ -177,12 +177,15 @@ def _science_header(header: fits.Header) -> fits.Header:
 def _exact(card: fits.Card) -> fits.Card:
     """The card, or one like it where astropy would not write it exactly."""
     try:
+        image = card.image
+        if len(image) == 80 and image[8:11] in ("=  ", "= '"):
+            return card  # a text in one card, or a number that does not fill its 20 columns: astropy cut nothing
         value = card.value
     except fits.VerifyError:  # another program's, kept as it is
         return card
-    if isinstance(value, float) and len(repr(value)) > 20 and fits.Card.fromstring(card.image).value != value:
+    if isinstance(value, float) and len(repr(value)) > 20 and fits.Card.fromstring(image).value != value:
         return exact_card(card.keyword, float(value), card.comment)
-    if isinstance(value, str) and len(card.image) > 80:
+    if isinstance(value, str) and len(image) > 80:
         return exact_card(card.keyword, value, card.comment)
     return card
 

@@ -168,9 +168,10 @@ def _statements(facts: FrameFacts, shape: tuple[int, ...]) -> Iterator[Statement
         if len(shape) >= 2:
             yield "DET-CPX1", (shape[-1] + 1) / 2, "[px] centre of this frame, first column is 1"
             yield "DET-CPX2", (shape[-2] + 1) / 2, "[px] centre of this frame, first row is 1"
-    if facts.ra_deg is not None and facts.dec_deg is not None:
-        yield "OBJCTRA", _hms(facts.ra_deg), "[h m s] right ascension of the field, ICRS"
-        yield "OBJCTDEC", _dms(facts.dec_deg), "[d m s] declination of the field, ICRS"
+    ra, dec = facts.ra_deg, facts.dec_deg
+    if ra is not None and dec is not None and math.isfinite(ra) and abs(dec) <= 90:
+        yield "OBJCTRA", _hms(ra), "[h m s] right ascension of the field, ICRS"
+        yield "OBJCTDEC", _dms(dec), "[d m s] declination of the field, ICRS"
     if facts.wcs is not None:
         yield from _projection(facts.wcs)
 

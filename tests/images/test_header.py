@@ -83,6 +83,8 @@ def test_what_is_not_known_is_left_out() -> None:
     assert len(facts_to_header(FrameFacts())) == 0
     nowhere = FrameFacts(exposure_s=math.nan, object_name="", read_noise_e=math.inf)
     assert len(facts_to_header(nowhere)) == 0
+    assert list(facts_to_header(FrameFacts(ra_deg=math.nan, dec_deg=1.0))) == ["DEC"]
+    assert list(facts_to_header(FrameFacts(ra_deg=1.0, dec_deg=1e303))) == ["RA", "DEC"]  # no declination
 
 
 def test_times_of_a_frame() -> None:

@@ -22,7 +22,7 @@ from .compiled import compiled, in_place, vectorised
 
 Array = NDArray[np.float64]
 Row = NDArray[np.uint16]
-Sky = NDArray[np.float32]
+Sky = NDArray[np.float32]  # [blocks along y, blocks along x]
 
 _CAP = np.uint16(5400)  # above the row's base; twelve of them fit in 16 bits
 _SLACK = 1.0  # noises by which the three pixels that are added to a 3 x 3 sum may pull it down, light included
@@ -98,13 +98,14 @@ def _add_pair(a: Row, b: Row, base: Row, before: Row, pair: Row, four: Row) -> N
 def _excess(four: Row, limit: Row, out: Row, highest: Row) -> bool:
     """By how much the sum of three columns, the first being x, is above a limit, or 0; whether it is anywhere.
 
-    ``highest`` is the excess' maximum in each piece of `_PIECE` columns.
+    It is written one place on: ``out`` has a 0 at both ends. ``highest`` is its maximum in each piece of `_PIECE`
+    columns.
     """
     found = np.uint16(0)
     for k in range(highest.size):
         start = k * _PIECE
         left, middle, right = four[start : start + _PIECE], four[start + 1 : start + 1 + _PIECE], four[start + 2 :]
-        most, above = limit[start : start + _PIECE], out[start : start + _PIECE]
+        most, above = limit[start : start + _PIECE], out[start + 1 : start + 1 + _PIECE]
         top = np.uint16(0)
         for i in range(_PIECE):
             total = np.uint16(left[i] + middle[i] + right[i])
@@ -117,69 +118,57 @@ def _excess(four: Row, limit: Row, out: Row, highest: Row) -> bool:
 
 
 @in_place
-def _without_masked(row: Row, bad: NDArray[np.uint8], level: NDArray[np.float32], out: Row) -> None:
+def _without_masked(row: Row, bad: NDArray[np.uint8], sky: Row, out: Row) -> None:
     """A row with sky in place of what must not be used."""
     for x in range(out.size):
-        out[x] = np.uint16(max(level[x], np.float32(0.0))) if bad[x] != 0 else row[x]
-
-
-@vectorised
-def _spread(across: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-    """Linear interpolation of block centres along a row."""
-    blocks, width = across.size, out.size
-    pitch = width / blocks
-    first, last = int(0.5 * pitch), int((blocks - 0.5) * pitch)
-    for x in range(first):
-        out[x] = across[0]
-    for k in range(blocks - 1):
-        a = int((k + 0.5) * pitch)
-        b = int((k + 1.5) * pitch)
-        piece = out[a:b]
-        start, slope = across[k], (across[k + 1] - across[k]) / pitch
-        for i in range(piece.size):
-            piece[i] = start + slope * i
-    for x in range(max(last, 0), width):
-        out[x] = across[blocks - 1]
-
-
-@vectorised
-def _thresholds(
-    level: NDArray[np.float32], noise: NDArray[np.float32], threshold: float, base: Row, limit: Row
-) -> None:
-    """A base well below the sky, and the limit that the sum of twelve pixels above it must exceed."""
-    for i in range(level.size):
-        low = max(level[i] - np.float32(3.0) * noise[i], np.float32(0.0))
-        whole = np.uint16(min(low, np.float32(65000.0)))
-        base[i] = whole
-        sum12 = np.float32(12.0) * (level[i] - np.float32(whole)) + np.float32(3.0 * threshold - _SLACK) * noise[i]
-        limit[i] = np.uint16(min(sum12 + np.float32(0.5), np.float32(65000.0)))
+        out[x] = sky[x] if bad[x] != 0 else row[x]
 
 
 @in_place
-def _sky_of_row(
-    y: int,
-    level: NDArray[np.float32],
-    noise: NDArray[np.float32],
-    height: int,
-    across: Sky,
-    level_row: Sky,
-    noise_row: Sky,
-) -> int:
-    """Level and noise along a row, and for how many rows they hold: until a fifth of the noise is missed."""
+def _rows_alike(level: Sky, noise: Sky, height: int, y: int) -> int:
+    """For how many rows from y on the sky of the middle one will do: a fifth of the noise may be missed."""
+    by = level.shape[0]
+    j = min(int(max((y + 0.5) * by / height - 0.5, 0.0)), max(by - 2, 0))
+    j1 = min(j + 1, by - 1)
+    steepest, quietest = 1e-9, 1e30
+    for i in range(level.shape[1]):
+        steepest = max(steepest, abs(float(level[j1, i] - level[j, i])) * by / height)
+        quietest = min(quietest, float(min(noise[j, i], noise[j1, i])))
+    return int(min(max(0.4 * quietest / steepest, 1.0), 64.0))
+
+
+@vectorised
+def _thresholds(level: Sky, noise: Sky, height: int, y: int, threshold: float, sky: Row, base: Row, limit: Row) -> None:
+    """Level along a row, a base well below it, and the limit that the sum of twelve pixels above it must exceed."""
     by, bx = level.shape
+    width = sky.size
     v = min(max((y + 0.5) * by / height - 0.5, 0.0), by - 1.0)
     j = min(int(v), max(by - 2, 0))
-    fy, j1 = np.float32(v - j), min(j + 1, by - 1)
-    steepest, quietest = 1e-9, 1e30
-    across_level, across_noise = across[0], across[1]
-    for i in range(bx):
-        across_level[i] = level[j, i] * (1 - fy) + level[j1, i] * fy
-        across_noise[i] = noise[j, i] * (1 - fy) + noise[j1, i] * fy
-        steepest = max(steepest, abs(float(level[j1, i] - level[j, i])) * by / height)
-        quietest = min(quietest, float(across_noise[i]))
-    _spread(across_level, level_row)
-    _spread(across_noise, noise_row)
-    return int(min(max(0.2 * quietest / steepest, 1.0), 32.0))
+    down, j1 = np.float32(v - j), min(j + 1, by - 1)
+    pitch = width / bx
+    three, twelve, needed = np.float32(3.0), np.float32(12.0), np.float32(3.0 * threshold - _SLACK)
+    half, none, most = np.float32(0.5), np.float32(0.0), np.float32(65000.0)
+    left_level = left_noise = none
+    for k in range(bx + 1):
+        # from the middle of one block to that of the next; constant beyond the outermost ones
+        right = min(k, bx - 1)
+        right_level = level[j, right] + (level[j1, right] - level[j, right]) * down
+        right_noise = noise[j, right] + (noise[j1, right] - noise[j, right]) * down
+        if k == 0:
+            left_level, left_noise = right_level, right_noise
+        first = int((k - 0.5) * pitch) if k > 0 else 0
+        last = int((k + 0.5) * pitch) if k < bx else width
+        levels, bases, limits = sky[first:last], base[first:last], limit[first:last]
+        step = np.float32(1.0 / pitch)
+        slope, growth = (right_level - left_level) * step, (right_noise - left_noise) * step
+        for i in range(levels.size):
+            here, loud = left_level + slope * np.float32(i), left_noise + growth * np.float32(i)
+            whole = np.int32(min(max(here - three * loud, none), most))
+            sum12 = twelve * (here - np.float32(whole)) + needed * loud + half
+            levels[i] = np.int32(min(max(here, none), most))
+            bases[i] = whole
+            limits[i] = np.int32(min(sum12, most))
+        left_level, left_noise = right_level, right_noise
 
 
 @compiled
@@ -194,15 +183,14 @@ def _scan(
     width = frame.shape[1]
     pieces = (width + _PIECE - 1) // _PIECE
     pairs, clean = np.zeros((2, width), np.uint16), np.empty((2, width), np.uint16)
-    base, level_row, noise_row = np.zeros(width, np.uint16), np.zeros(width, np.float32), np.zeros(width, np.float32)
+    sky, base = np.zeros(width, np.uint16), np.zeros(width, np.uint16)
     # index x of these is the first of the three columns summed; what is beyond the frame is never above the limit
     four, limit = np.zeros(pieces * _PIECE + 2, np.uint16), np.full(pieces * _PIECE, 65535, np.uint16)
-    excess, highest = np.zeros((3, pieces * _PIECE), np.uint16), np.zeros((3, pieces), np.uint16)
-    across = np.empty((2, level.shape[1]), np.float32)
+    excess, highest = np.zeros((3, pieces * _PIECE + 2), np.uint16), np.zeros((3, pieces), np.uint16)
+    peaks = np.empty(_PIECE, np.uint16)
     return _scan_rows(
-        frame, bad, level, noise, threshold, pairs, clean, base, four, limit, excess, highest, across, level_row,
-        noise_row, found,
-    )  # fmt: skip
+        frame, bad, level, noise, threshold, pairs, clean, sky, base, four, limit, excess, highest, peaks, found
+    )
 
 
 @in_place
@@ -214,14 +202,13 @@ def _scan_rows(
     threshold: float,
     pairs: NDArray[np.uint16],
     clean: NDArray[np.uint16],
+    sky: Row,
     base: Row,
     four: Row,
     limit: Row,
     excess: NDArray[np.uint16],
     highest: NDArray[np.uint16],
-    across: Sky,
-    level_row: Sky,
-    noise_row: Sky,
+    peaks: Row,
     found: Array,
 ) -> int:
     height, width = frame.shape
@@ -229,12 +216,13 @@ def _scan_rows(
     n, floor, refresh, bright, bright_before = 0, threshold, 0, False, False
     for k in range(pair_rows):
         if 2 * k >= refresh:
-            refresh = 2 * k + _sky_of_row(2 * k, level, noise, height, across, level_row, noise_row)
-            _thresholds(level_row, noise_row, threshold, base, limit)
+            rows = _rows_alike(level, noise, height, 2 * k)
+            refresh = 2 * k + rows
+            _thresholds(level, noise, height, 2 * k + rows // 2, threshold, sky, base, limit[:width])
             limit[width - 2 :] = 65535
         if bad.size > 0:
-            _without_masked(frame[2 * k], bad[2 * k], level_row, clean[0])
-            _without_masked(frame[2 * k + 1], bad[2 * k + 1], level_row, clean[1])
+            _without_masked(frame[2 * k], bad[2 * k], sky, clean[0])
+            _without_masked(frame[2 * k + 1], bad[2 * k + 1], sky, clean[1])
             _add_pair(clean[0], clean[1], base, pairs[(k + 1) % 2], pairs[k % 2], four)
         else:
             _add_pair(frame[2 * k], frame[2 * k + 1], base, pairs[(k + 1) % 2], pairs[k % 2], four)
@@ -242,10 +230,10 @@ def _scan_rows(
             continue
         bright = _excess(four, limit, excess[k % 3], highest[k % 3])
         if bright_before:
-            n, floor = _visit(frame, bad, level, noise, excess, highest, k - 1, floor, found, n)
+            n, floor = _visit(frame, bad, level, noise, excess, highest, peaks, k - 1, floor, found, n)
         bright_before = bright
     excess[pair_rows % 3] = 0
-    n, floor = _visit(frame, bad, level, noise, excess, highest, pair_rows - 1, floor, found, n)
+    n, floor = _visit(frame, bad, level, noise, excess, highest, peaks, pair_rows - 1, floor, found, n)
     return n
 
 
@@ -257,6 +245,7 @@ def _visit(
     noise: NDArray[np.float32],
     excess: NDArray[np.uint16],
     highest: NDArray[np.uint16],
+    peaks: Row,
     k: int,
     floor: float,
     found: Array,
@@ -264,27 +253,35 @@ def _visit(
 ) -> tuple[int, float]:
     """Look closer where the excess of a pair of rows is higher than its neighbours'; returns the count and floor."""
     above, here, below = excess[(k - 1) % 3], excess[k % 3], excess[(k + 1) % 3]
-    four_at_once = here.view(np.uint64)
-    words = _PIECE // 4
+    four_at_once = peaks.view(np.uint64)
     for piece in range(highest.shape[1]):
-        if highest[k % 3, piece] == 0:
+        start = piece * _PIECE
+        if highest[k % 3, piece] == 0 or not _peaks(above[start:], here[start:], below[start:], peaks):
             continue
-        for word in range(piece * words, (piece + 1) * words):
+        for word in range(_PIECE // 4):
             if four_at_once[word] == 0:
                 continue
-            for i in range(max(4 * word, 1), min(4 * word + 4, frame.shape[1] - 3)):
-                own = here[i]
-                # of equal ones the last
-                if own == 0 or own < here[i - 1] or own <= here[i + 1]:
-                    continue
-                if own < max(above[i - 1], max(above[i], above[i + 1])):
-                    continue
-                if own <= max(below[i - 1], max(below[i], below[i + 1])):
+            for i in range(4 * word, 4 * word + 4):
+                if peaks[i] == 0 or not 1 <= start + i < frame.shape[1] - 3:
                     continue
                 if n == found.shape[0]:
                     n, floor = _keep_better(found)
-                n += _look_closer(frame, bad, i + 1, 2 * k - 1, level, noise, floor, found, n)
+                n += _look_closer(frame, bad, start + i + 1, 2 * k - 1, level, noise, floor, found, n)
     return n, floor
+
+
+@vectorised
+def _peaks(above: Row, here: Row, below: Row, out: Row) -> bool:
+    """Where in a piece the excess is higher than its eight neighbours', of equal ones the last; whether anywhere."""
+    top, none, one = np.uint16(0), np.uint16(0), np.uint16(1)
+    for i in range(_PIECE):
+        own = here[i + 1]
+        before = max(max(here[i], above[i]), max(above[i + 1], above[i + 2]))
+        after = max(max(here[i + 2], below[i]), max(below[i + 1], below[i + 2]))
+        peak = own if own >= max(before, np.uint16(after + one)) else none
+        out[i] = peak
+        top = max(top, peak)
+    return bool(top > 0)
 
 
 @in_place

@@ -37,9 +37,10 @@ from acquisition.virtual_time import result_of, utc_now
 from . import sensor as chip
 from .frame import Backdrop, Conditions, backdrop, render, warm_up, whole, window
 from .pointing import airmass
+from .shared_world import WORLD_OPTIONS, shared_world, whole_number
 from .signal import Signal
 from .streams import Subject, generator, key
-from .world import WORLD_OPTIONS, Field, World, shared_world, whole_number
+from .world import Field, World
 
 log = logging.getLogger(__name__)
 

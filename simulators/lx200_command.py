@@ -37,7 +37,7 @@ async def _serve(dialect: str, scenario: str | None, seed: int, verbose: bool) -
     from acquisition.devices import DeviceContext, DeviceUrl
 
     from .lx200_serial import SerialMount
-    from .world import shared_world
+    from .shared_world import shared_world
 
     context = DeviceContext(seed=seed, scenario=scenario)
     mount = SerialMount(shared_world(DeviceUrl.parse("sim://"), context), dialect)

@@ -25,7 +25,8 @@ from acquisition.mount import Direction, MountState, PierSide
 
 from .lx200_command import DIALECTS
 from .mount import SimulatedMount
-from .world import World, shared_world
+from .shared_world import shared_world
+from .world import World
 
 OPTIONS = frozenset({"world", "seed", "scenario"})
 SIDEREAL_ARCSEC_PER_S = 15.041067

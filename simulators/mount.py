@@ -26,8 +26,9 @@ from acquisition.mount import (
 )
 
 from .mechanics import shortest_turn_deg
+from .shared_world import WORLD_OPTIONS, shared_world
 from .signal import Signal
-from .world import WORLD_OPTIONS, World, shared_world
+from .world import World
 
 FLIP_DEG = 180.0
 """How far both axes turn when the telescope goes to the other side of the pier."""

@@ -70,7 +70,7 @@ def emulate(url: DeviceUrl, context: DeviceContext) -> Emulated:
 
 
 def _sky_view(url: DeviceUrl, context: DeviceContext) -> SkyView:
-    from simulators.world import shared_world  # the test pattern needs none of the sky
+    from simulators.shared_world import shared_world  # the test pattern needs none of the sky
 
     from .sky_view import SkyView
 

@@ -230,7 +230,7 @@ def test_a_port_has_one_user() -> None:
 
 def _world() -> World:
     from acquisition.devices import DeviceUrl
-    from simulators.world import shared_world
+    from simulators.shared_world import shared_world
 
     return shared_world(DeviceUrl.parse("sim://"), DeviceContext(seed=1))
 

@@ -20,9 +20,10 @@ from simulators.mechanics import Motor
 from simulators.pointing import airmass, hour_angle_deg
 from simulators.process import Process
 from simulators.setup import AirSpec, MountSpec, OpticsSpec, Setup
+from simulators.shared_world import shared_world
 from simulators.sky import Sky, tangent_plane_arcsec
 from simulators.streams import Subject
-from simulators.world import World, shared_world
+from simulators.world import World
 
 
 def test_stars_stay_where_they_are_on_the_sky():

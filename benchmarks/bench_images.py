@@ -59,16 +59,21 @@ def frame(side: int, kind: str) -> Any:
     return np.clip(data, 0, 60000).astype(kind)
 
 
+def fits_header(cards: dict[str, Any]) -> Any:
+    """A header as it comes from a file."""
+    from astropy.io.fits import Header
+
+    return Header.fromstring(Header(cards).tostring())
+
+
 def with_catalog(image_class: Any) -> Any:
     """A fresh image of 1024 x 1024 px, as it leaves source detection."""
-    from astropy.io.fits import Header
     from astropy.table import Table
 
     rng = np.random.default_rng(2)
     flux = rng.uniform(1e3, 1e5, 100)
     catalog = Table({"x": rng.uniform(50, 950, 100), "y": rng.uniform(50, 950, 100), "flux": flux, "peak": flux / 10})
-    header = Header.fromstring(Header(HEADER).tostring())  # as it comes from a file
-    return image_class(np.zeros((1024, 1024), np.uint16), header=header, catalog=catalog)
+    return image_class(np.zeros((1024, 1024), np.uint16), header=fits_header(HEADER), catalog=catalog)
 
 
 def camera_frame_with_catalog(image_class: Any) -> Any:
@@ -122,6 +127,12 @@ def measure(package: str, sides: list[int]) -> dict[str, float]:
             }
             for name, work in tasks.items():
                 found[f"{name} {side}² {kind}"] = best_ms(work, 3 if side > 2000 else 7)
+    cards = {f"KEY{k}": k * 1.1 if k % 2 else f"text {k}" for k in range(100)}
+    encoded = image_class(frame(512, "uint16"), header=fits_header(cards)).to_bytes()
+    found["100 cards: from_bytes 512² uint16"] = best_ms(lambda: image_class.from_bytes(encoded), 20)
+    found["100 cards: to_bytes 512² uint16"] = best_ms(
+        lambda image: image.to_bytes(), 20, lambda: (image_class.from_bytes(encoded),)
+    )
     for module, name in (("exptime", "StarExpTimeEstimator"), ("offsets", "BrightestStarGuiding")):
         processor = getattr(import_module(f"{package}.processors.{module}"), name)()
         finished(processor(with_catalog(image_class)))  # the reference

@@ -146,7 +146,9 @@ class Image(Learned):
             new._meta = {} if meta is None else dict(meta)
         if not isinstance(data, _Same):
             new._data = data
-        new._known = self._known.derived(_shape(new._data))
+        shape = _shape(new._data)
+        if self._known.is_handed_out or shape != self._known.shape:
+            new._known = self._known.of_shape(shape)
         if not isinstance(header, _Same):
             new.header = header
         return new
@@ -416,17 +418,19 @@ class Image(Learned):
     @property
     def header(self) -> Header:
         """The FITS header, built from the facts when it is first asked for."""
-        header = self._known.header
+        header = self.safe_header
         if header is None:
             raise ImageError("image has no header")
         return header
 
     @header.setter
     def header(self, value: Header | None) -> None:
-        self._known.header = value
+        self._known = self._known.with_header(value)
 
     @property
     def safe_header(self) -> Header | None:
+        if not self._known.is_handed_out:
+            self._known = self._known.handed_out()
         return self._known.header
 
     def header_value(self, keyword: str) -> Any:

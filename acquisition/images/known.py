@@ -18,36 +18,45 @@ _NOTHING = FrameFacts()
 
 
 class Known:
-    """What an image knows of its frame.
+    """What an image knows of its frame; images share it as long as no header was handed out.
 
     Parameters
     ----------
     shape : tuple of int
-        That the header's NAXIS cards will state.
-    header : Header, optional
-        That nobody outside has seen or will see.
+        That the header's NAXIS cards state, or will.
+    pristine : Header, optional
+        One that nobody outside has seen or will see.
     facts : FrameFacts, optional
-        What the camera says; without them those of the header, without which there are none.
+        What the camera says; without them those of that header, without which there are none.
     """
 
-    __slots__ = ("_facts", "_handed_out", "_header", "_pristine", "_shape")
+    __slots__ = ("_facts", "_header", "_pristine", "is_handed_out", "shape")
 
     def __init__(
-        self, shape: tuple[int, ...] = (), header: Header | None = None, facts: FrameFacts | None = None
+        self, shape: tuple[int, ...] = (), pristine: Header | None = None, facts: FrameFacts | None = None
     ) -> None:
-        self._shape = shape
-        self._pristine = header  # never changed, so shared
-        self._facts = _NOTHING if header is None and facts is None else facts  # what the pristine header says
+        self.shape = shape
+        self._pristine = pristine
+        self._facts = _NOTHING if pristine is None and facts is None else facts  # what the pristine header says
         self._header: Header | None = None  # the one that was handed out
-        self._handed_out = False  # from then on, the header is the authority and `_facts` is history
+        self.is_handed_out = False  # from then on, the header is the authority and `_facts` is history
 
-    def derived(self, shape: tuple[int, ...]) -> Known:
+    def of_shape(self, shape: tuple[int, ...]) -> Known:
         """The same of a frame of another shape; edits of the header of either never reach the other."""
         new = Known(shape, self._pristine, self._facts)
-        new._handed_out = self._handed_out
-        if self._header is not None:
-            new._header = _with_shape(self._header, shape)
+        if self.is_handed_out:
+            new = new.with_header(None if self._header is None else _with_shape(self._header, shape))
         return new
+
+    def with_header(self, header: Header | None) -> Known:
+        """Another header is the authority now."""
+        new = Known(self.shape, self._pristine, self._facts)
+        new._header, new.is_handed_out = header, True
+        return new
+
+    def handed_out(self) -> Known:
+        """With a header that may be seen and edited outside."""
+        return self.with_header(_with_shape(self._pristine_header(), self.shape))
 
     @property
     def facts(self) -> FrameFacts:
@@ -57,7 +66,7 @@ class Known:
 
             assert self._pristine is not None
             self._facts = HeaderFacts.of(self._pristine)
-        if not self._handed_out:
+        if not self.is_handed_out:
             return self._facts
         if self._header is None:
             return FrameFacts(start_loop_s=self._facts.start_loop_s)
@@ -67,20 +76,13 @@ class Known:
 
     @property
     def header(self) -> Header | None:
-        """The FITS header, handed out."""
-        if not self._handed_out:
-            self.header = _with_shape(self._pristine_header(), self._shape)
+        """The FITS header that was handed out; None if there is none."""
         return self._header
-
-    @header.setter
-    def header(self, value: Header | None) -> None:
-        self._header = value
-        self._handed_out = True
 
     @property
     def readable_header(self) -> Header:
         """The header for reading only, without handing it out; empty when there is none."""
-        if not self._handed_out:
+        if not self.is_handed_out:
             return self._pristine_header()
         if self._header is None:
             from astropy.io.fits import Header
@@ -93,7 +95,7 @@ class Known:
             from .header import facts_to_header
 
             assert self._facts is not None
-            self._pristine = facts_to_header(self._facts, self._shape)
+            self._pristine = facts_to_header(self._facts, self.shape)
         return self._pristine
 
 

@@ -112,9 +112,10 @@ def measure(
 
 def exposed_s(image: Image) -> float:
     """How long an image was exposed; `ImageError` where it does not say so."""
-    if image.facts.exposure_s is None:
+    exposure_s = image.facts.exposure_s
+    if exposure_s is None:
         raise ImageError("no next exposure time: the image does not say how long it was exposed")
-    return image.facts.exposure_s
+    return exposure_s
 
 
 def began_s(image: Image) -> float:

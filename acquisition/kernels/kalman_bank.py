@@ -171,12 +171,17 @@ def update(
         bank.score[i] = (1 - 1 / memory) * bank.score[i] + gained
 
 
-@vectorised
+@compiled
 def _subtract(p: FloatArray, gain: FloatArray, variance: float) -> None:
     for i in range(len(gain)):
-        share = gain[i] / variance
-        for j in range(len(gain)):
-            p[i, j] -= share * gain[j]
+        _subtract_from_row(p[i], gain[i] / variance, gain)
+
+
+@vectorised
+def _subtract_from_row(row: FloatArray, share: float, gain: FloatArray) -> None:
+    # in a loop over rows LLVM does not use SIMD, as for all it knows a row could be the gain
+    for j in range(len(row)):
+        row[j] -= share * gain[j]
 
 
 @compiled

@@ -113,6 +113,34 @@ def window_stars(
             row[Y] += corner[k, 1]
 
 
+@in_place
+def _look_at(patch: Patch, x: int, y: int, saturation: float, out: Array) -> None:
+    """Peak of the 5 x 5 px about a place, how many are clipped; how many of the inner 3 x 3 must not be used."""
+    peak, most, clipped, bad = np.float32(-np.inf), np.float32(saturation), 0, np.float32(0.0)
+    for j in range(y - 2, y + 3):
+        for raw in patch[j, x - 2 : x + 3]:
+            peak = raw if raw > peak else peak
+            clipped += raw >= most
+            bad += raw - raw
+    defects = 0
+    if bad != 0.0:
+        for j in range(y - 1, y + 2):
+            for raw in patch[j, x - 1 : x + 2]:
+                defects += not math.isfinite(raw)
+    out[PEAK], out[CLIPPED], out[DEFECTS] = peak, clipped, defects
+
+
+@in_place
+def _edge(patch: Patch, left: int, top: int, n: int, out: Floats) -> None:
+    """The window's outermost pixels."""
+    k = 0
+    for j in range(n):
+        row = patch[top + j, left : left + n]
+        for i in range(0, n, 1 if j == 0 or j == n - 1 else n - 1):
+            out[k] = row[i]
+            k += 1
+
+
 @vectorised
 def _border(value: Floats, level: float, noise: float) -> tuple[float, float]:
     """Mean and noise of those values within 4 noises of a level; these if there are few."""
@@ -200,20 +228,11 @@ def _window_star(
     if min(min(cx, cy), min(width - 1 - cx, height - 1 - cy)) < half:
         return NEAR_EDGE
     n, left, top = 2 * half + 1, cx - half, cy - half
-    peak, clipped, defects = -np.inf, 0, 0
-    for j in range(cy - 2, cy + 3):
-        for i in range(cx - 2, cx + 3):
-            raw = float(patch[j, i])
-            peak = raw if raw > peak else peak
-            clipped += raw >= saturation
-            defects += abs(i - cx) <= 1 and abs(j - cy) <= 1 and not math.isfinite(raw)
-    for i in range(n):
-        border[i], border[n + i] = patch[top, left + i], patch[top + n - 1, left + i]
-    for j in range(1, n - 1):
-        border[2 * n + 2 * j - 2], border[2 * n + 2 * j - 1] = patch[top + j, left], patch[top + j, left + n - 1]
+    _look_at(patch, cx, cy, saturation, out)
+    _edge(patch, left, top, n, border)
     level, noise = _border(border, sky[0], max(sky[3], 1e-6))
     _light(patch, left, top, n, level, light)
-    out[PEAK], out[CLIPPED], out[NOISE], out[SKY], out[DEFECTS] = peak, clipped, noise, level, defects
+    out[NOISE], out[SKY] = noise, level
     x, y = x0 - left, y0 - top
     s, gain, last_x, last_y = 0.0, 2.0, 0.0, 0.0
     for _ in range(12):

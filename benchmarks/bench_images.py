@@ -138,7 +138,7 @@ def measure(package: str, sides: list[int]) -> dict[str, float]:
         finished(processor(with_catalog(image_class)))  # the reference
         for origin, make in (("camera", camera_frame_with_catalog), ("file", with_catalog)):
             found[f"{name}, {origin}'s frame"] = best_ms(
-                lambda image, p=processor: finished(p(image)), 20, lambda m=make: (m(image_class),)
+                lambda image, p=processor: finished(p(image)), 60, lambda m=make: (m(image_class),)
             )
     return found
 

@@ -5,6 +5,7 @@ In: an array of any range and type. Out: 0..255, as a picture shows them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -25,7 +26,11 @@ class Limits(NamedTuple):
 
 
 def to_8_bit(
-    data: NDArray[Any], vmin: float | None = None, vmax: float | None = None, stretch: Stretch = "linear"
+    data: NDArray[Any],
+    vmin: float | None = None,
+    vmax: float | None = None,
+    stretch: Stretch = "linear",
+    upside_down: bool = False,
 ) -> NDArray[np.uint8]:
     """Pixels scaled from [vmin, vmax] to 0..255 and clipped.
 
@@ -40,6 +45,8 @@ def to_8_bit(
         IRAF's limits (`astropy.visualization.ZScaleInterval`). ``asinh``: for frames of stars; from just below the sky
         to the 99.95 % order statistic, straight within the sky's noise and logarithmic above it (Lupton et al. 1999,
         AJ 118, 1406), so that faint stars show and bright ones keep their shape.
+    upside_down : bool
+        Whether the rows come in reverse order.
 
     Raises
     ------
@@ -50,29 +57,44 @@ def to_8_bit(
         raise ValueError(f"pixels are of type {data.dtype}; only real numbers can be shown")
     if stretch not in get_args(Stretch):
         raise ValueError(f"stretch is {stretch!r}; allowed: {', '.join(get_args(Stretch))}")
-    if data.dtype.kind in "iu" and data.dtype.itemsize == 2 and data.size >= _LARGE_PX:
-        return _by_table(data, vmin, vmax, stretch)
-    limits = _limits(data, vmin, vmax, stretch, None)
     eight_bit = np.empty(data.shape, np.uint8)
-    if eight_bit.size:
-        rows, out = data.reshape(-1, data.shape[-1]), eight_bit.reshape(-1, data.shape[-1])
-        step = max(1, _BLOCK_PX // data.shape[-1])
-        for first in range(0, len(rows), step):
-            out[first : first + step] = _scaled(rows[first : first + step], limits)
+    if eight_bit.size == 0:
+        return eight_bit
+    is_table_faster = data.dtype.kind in "iu" and data.dtype.itemsize == 2 and data.size >= _LARGE_PX
+    scale = (_by_table if is_table_faster else _by_blocks)(data, vmin, vmax, stretch)
+    planes, shown = (array.reshape(-1, *np.atleast_2d(array).shape[-2:]) for array in (data, eight_bit))
+    for plane, target in zip(planes, shown, strict=True):
+        scale(plane, target[::-1] if upside_down else target)
     return eight_bit
 
 
-def _by_table(data: NDArray[Any], vmin: float | None, vmax: float | None, stretch: Stretch) -> NDArray[np.uint8]:
-    """What `to_8_bit` does, for many pixels of 16 bits: each of the 65536 values is scaled once."""
+Scale = Callable[[NDArray[Any], NDArray[np.uint8]], None]
+"""Writes what it makes of pixels [y, x] into an array of their shape."""
+
+
+def _by_blocks(data: NDArray[Any], vmin: float | None, vmax: float | None, stretch: Stretch) -> Scale:
+    limits = _limits(data, vmin, vmax, stretch, None)
+    rows = max(1, _BLOCK_PX // np.atleast_2d(data).shape[-1])
+
+    def scale(plane: NDArray[Any], target: NDArray[np.uint8]) -> None:
+        for first in range(0, len(plane), rows):
+            target[first : first + rows] = _scaled(plane[first : first + rows], limits)
+
+    return scale
+
+
+def _by_table(data: NDArray[Any], vmin: float | None, vmax: float | None, stretch: Stretch) -> Scale:
+    """For many pixels of 16 bits: each of the 65536 values is scaled once."""
     from acquisition.kernels.levels import histogram, look_up
 
-    native = np.ascontiguousarray(data, data.dtype.newbyteorder("="))
-    codes = native.view(np.uint16).ravel()
-    every_value = np.arange(65536, dtype=np.uint16).view(native.dtype)
+    def codes(array: NDArray[Any]) -> NDArray[np.uint16]:
+        return np.ascontiguousarray(array, array.dtype.newbyteorder("=")).view(np.uint16)
+
+    every_value = np.arange(65536, dtype=np.uint16).view(data.dtype.newbyteorder("="))
     needs_counts = stretch != "zscale" and (vmin is None or vmax is None)
-    counts = histogram(codes) if needs_counts else None
+    counts = histogram(codes(data).ravel()) if needs_counts else None
     table = _scaled(every_value, _limits(data, vmin, vmax, stretch, counts))
-    return look_up(codes, table).reshape(data.shape)
+    return lambda plane, target: look_up(codes(plane), table, target)
 
 
 def _limits(

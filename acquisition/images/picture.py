@@ -50,7 +50,7 @@ def draw(
     is_colour = data.ndim == 3 and data.shape[0] == 3
     if not (data.ndim == 2 or is_colour) or data.size == 0:
         raise ValueError(f"pixels have shape {data.shape}; a picture needs [y, x] or [3, y, x]")
-    pixels = to_8_bit(data, vmin, vmax, stretch)[..., ::-1, :]
+    pixels = to_8_bit(data, vmin, vmax, stretch, upside_down=True)
     if is_colour:
         pixels = np.moveaxis(pixels, 0, -1)
     return PIL.Image.fromarray(np.ascontiguousarray(pixels))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import compiled
+from .compiled import compiled, in_place
 
 _SAMPLES = 1 << 16
 
@@ -64,10 +64,9 @@ def histogram(codes: NDArray[np.uint16]) -> NDArray[np.int64]:
     return total
 
 
-@compiled
-def look_up(codes: NDArray[np.uint16], table: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The entry of a table of 65536 for each element of a 1-D array."""
-    found = np.empty(codes.size, np.uint8)
-    for i in range(codes.size):
-        found[i] = table[codes[i]]
-    return found
+@in_place
+def look_up(codes: NDArray[np.uint16], table: NDArray[np.uint8], found: NDArray[np.uint8]) -> None:
+    """Write the entry of a table of 65536 for each element of a 2-D array into another of its shape."""
+    for y in range(codes.shape[0]):
+        for x in range(codes.shape[1]):
+            found[y, x] = table[codes[y, x]]

@@ -121,7 +121,7 @@ def learn(
     trusted = known + r * weight * max(1.0, squared / _OUTLIER**2)
     for j in range(len(x)):
         x[j] += gain[j] * innovation / trusted
-    _subtract(p, gain, trusted)
+    _subtract(p, gain / trusted, gain)
     noise[0] = _NOISE_FORGETTING * noise[0] + 0.5
     noise[1] = _NOISE_FORGETTING * noise[1] + 0.5 * r * min(squared, 6.0)
     return expected, -0.5 * math.log(variance) - 3 * math.log(1 + min(squared, 12.0) / 5)
@@ -172,9 +172,9 @@ def update(
 
 
 @compiled
-def _subtract(p: FloatArray, gain: FloatArray, variance: float) -> None:
+def _subtract(p: FloatArray, shares: FloatArray, gain: FloatArray) -> None:
     for i in range(len(gain)):
-        _subtract_from_row(p[i], gain[i] / variance, gain)
+        _subtract_from_row(p[i], shares[i], gain)
 
 
 @vectorised

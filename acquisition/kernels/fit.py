@@ -30,6 +30,7 @@ from .columns import (
     OK,
     PEAK,
     SATURATED,
+    SIGNAL,
     SKY,
     STATUS,
     VAR_FLUX,
@@ -102,7 +103,7 @@ def fit_stars(
     for k in range(len(x)):
         if math.isfinite(x[k]):
             row = table[k]
-            row[:] = np.nan
+            row[:SIGNAL] = np.nan
             row[STATUS] = _fit_star(
                 patches[k], x[k] - corner[k, 0], y[k] - corner[k, 1], fwhm_x, fwhm_y, weights, scales, free_width[k],
                 adu_per_e, saturation, half, reach, skies[k], scratch, window, terms, edges, profiles, small, row,

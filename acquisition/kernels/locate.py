@@ -13,9 +13,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import NEAR_EDGE, NO_STAR, STATUS
+from .columns import NEAR_EDGE, NO_STAR, SIGNAL, STATUS
 from .compiled import compiled, in_place, vectorised
-from .patches import Patch, Patches
+from .patches import Patch, Patches, all_usable, edge_of, light_above
 from .quantile import quantile, room_for
 
 Array = NDArray[np.float64]
@@ -35,7 +35,6 @@ def locate(
     width: int,
     skies: Array,
     guess: Array,
-    seen: Array,
     table: Array,
 ) -> None:
     """Common motion of the patches' stars by vote, and where each star's light then is.
@@ -56,10 +55,8 @@ def locate(
         Level and noise about each star on return, in columns 0 and 3; 0 where a patch has no usable pixel.
     guess : ndarray, shape [2, n]
         x and y in the frame on return; NaN where a star does not stand out.
-    seen : ndarray
-        Significance of each star's light on return: of the 3 x 3 px about it but for the brightest.
     table : ndarray, shape [n, COLUMNS]
-        Its STATUS is why a star has no guess, on return.
+        On return SIGNAL is the significance of each star's light, and STATUS why a star has no guess.
     """
     n, size = patches.shape[0], patches.shape[1]
     side = 2 * search + 3  # one more all around, for each star's own last pixel
@@ -72,7 +69,7 @@ def locate(
         border_sky(patches[k], scratch, skies[k])
         if skies[k, 3] > 0.0:
             weight = min(signal[k], _CAP)
-            _light(patches[k], first, side + 2, pitch, skies[k, 0], light[k])
+            light_above(patches[k], first, first, side + 2, skies[k, 0], light[k])
             _boxes(light[k], pitch, sums, peaks, boxes[k])
             _vote(boxes[k], math.sqrt(8.0) * skies[k, 3], weight, votes)
     best, bi, bj = -1.0, search + 1, search + 1
@@ -89,7 +86,7 @@ def locate(
             for i in range(bi - 1, bi + 2):
                 if boxes[k, j * pitch + i] > own:
                     own, oi, oj = boxes[k, j * pitch + i], i, j
-        seen[k] = own
+        table[k, SIGNAL] = own
         x, y = _light_centre(light[k], pitch, oi + 1, oj + 1)
         x, y = x + first + corner[k, 0], y + first + corner[k, 1]
         inside = margin <= x <= width - 1 - margin and margin <= y <= height - 1 - margin
@@ -104,17 +101,9 @@ def border_sky(patch: Patch, scratch: Floats, sky: Array) -> None:
 
     The noise is from how far what is below the median is below it: stars do not reach there.
     """
-    last = patch.shape[0] - 1
-    first_row, last_row = patch[0], patch[last]
-    for i in range(last + 1):
-        scratch[i] = first_row[i]
-    below = scratch[last + 1 :]
-    for i in range(last + 1):
-        below[i] = last_row[i]
-    sides = scratch[2 * last + 2 :]
-    for j in range(1, last):
-        sides[2 * j - 2], sides[2 * j - 1] = patch[j, 0], patch[j, last]
-    n = _usable(scratch[: 4 * last])
+    side = patch.shape[0]
+    edge_of(patch, 0, 0, side, scratch)
+    n = _usable(scratch[: 4 * side - 4])
     sky[0] = sky[1] = sky[2] = sky[3] = 0.0
     if n > 0:
         sky[0] = quantile(scratch, n, 0.5, 0.5 + n / 64.0)
@@ -125,11 +114,9 @@ def border_sky(patch: Patch, scratch: Floats, sky: Array) -> None:
 @in_place
 def _usable(values: Floats) -> int:
     """Move the finite values to the front; how many these are."""
-    n, bad = 0, np.float32(0.0)
-    for value in values:
-        bad += value - value
-    if bad == 0.0:
+    if all_usable(values):
         return values.size
+    n = 0
     for value in values:
         values[n] = value
         n += math.isfinite(value)
@@ -144,17 +131,6 @@ def _depth(values: Floats, level: float, limit: float) -> float:
     for i in range(values.size):
         total += min(max(middle - values[i], none), most)
     return 2.5066 * float(total) / values.size
-
-
-@vectorised
-def _light(patch: Patch, first: int, side: int, pitch: int, sky: float, light: Floats) -> None:
-    """Rows of a patch from pixel (first, first) on, above the sky, 0 where a pixel must not be used."""
-    level, none, infinite = np.float32(sky), np.float32(0.0), np.float32(np.inf)
-    for j in range(side):
-        values, row = patch[first + j, first : first + pitch], light[j * pitch : (j + 1) * pitch]
-        for i in range(values.size):
-            v = values[i] - level
-            row[i] = v if abs(v) < infinite else none
 
 
 @vectorised

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import in_place
+from .compiled import in_place, vectorised
 
 Array = NDArray[np.float64]
 Patch = NDArray[np.float32]
@@ -70,3 +70,42 @@ def cut(
                     masked = bad[line, left + first : left + last]
                     for i in range(target.size):
                         target[i] = np.nan if masked[i] != 0 else target[i]
+
+
+@in_place
+def edge_of(patch: Patch, left: int, top: int, n: int, out: Patch) -> None:
+    """The outermost pixels of n x n from (left, top) on: 4 n - 4."""
+    first, last = patch[top, left : left + n], patch[top + n - 1, left : left + n]
+    for i in range(n):
+        out[i] = first[i]
+    below = out[n:]
+    for i in range(n):
+        below[i] = last[i]
+    sides = out[2 * n :]
+    for j in range(n - 2):
+        row = patch[top + j + 1]
+        sides[2 * j], sides[2 * j + 1] = row[left], row[left + n - 1]
+
+
+@vectorised
+def all_usable(values: Patch) -> bool:
+    """Whether none of a list of pixels is one that must not be used."""
+    bad = np.float32(0.0)
+    for i in range(values.size):
+        bad += values[i] - values[i]
+    return bool(bad == np.float32(0.0))
+
+
+@vectorised
+def light_above(patch: Patch, left: int, top: int, n: int, level: float, out: Patch) -> None:
+    """Light of a patch above a level, 0 where a pixel must not be used: n rows from (left, top) on.
+
+    They fill ``out``, one after the other; what would be beyond the patch is left as it is.
+    """
+    sky, none, infinite = np.float32(level), np.float32(0.0), np.float32(np.inf)
+    pitch = out.size // n
+    for j in range(n):
+        row, target = patch[top + j, left : left + pitch], out[j * pitch : (j + 1) * pitch]
+        for i in range(row.size):
+            v = row[i] - sky
+            target[i] = v if abs(v) < infinite else none

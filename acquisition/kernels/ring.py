@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .compiled import in_place, vectorised
-from .patches import Patch
+from .patches import Patch, all_usable
 from .quantile import quantile
 
 Array = NDArray[np.float64]
@@ -66,11 +66,9 @@ def _ring(patch: Patch, x0: int, y0: int, half: int, outer: int, values: Floats,
 @in_place
 def _usable(values: Floats, columns: Floats, rows: Floats) -> int:
     """Move the finite values, and where they are, to the front; how many these are."""
-    n, bad = 0, np.float32(0.0)
-    for value in values:
-        bad += value - value
-    if bad == 0.0:
+    if all_usable(values):
         return values.size
+    n = 0
     for k in range(values.size):
         values[n], columns[n], rows[n] = values[k], columns[k], rows[k]
         n += math.isfinite(values[k])

@@ -160,7 +160,7 @@ def measure(
     free_width: bool = False,
 ) -> Array:
     """Fit stars at given places (within a pixel or two); one row each, see `columns`."""
-    table = np.empty((len(x), COLUMNS))
+    table = np.full((len(x), COLUMNS), np.nan)
     skies = background.skies_at(x, y)
     patches, corner = cut_patches(frame, bad, x, y, half + RING + 3)
     fit_stars(

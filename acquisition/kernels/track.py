@@ -1,14 +1,13 @@
 """Known stars, found again in small windows.
 
-In: a frame, where its stars are expected, how bright they were. Out: one row of numbers a star (`columns`), and how
-many of them stood out where the common motion puts them.
+In: a frame, where its stars are expected, how bright they were. Out: one row of numbers a star (`columns`).
 
 First all stars together choose one common motion in whole pixels (`locate`). Then each is measured on its own.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,22 +24,6 @@ from .window import window_stars
 Array = NDArray[np.float64]
 
 
-class Tracked(NamedTuple):
-    """Stars of one frame.
-
-    Attributes
-    ----------
-    table : ndarray, shape [n, COLUMNS]
-        See `columns`; positions in the frame.
-    signal : ndarray
-        Significance of each star's light where the common motion puts it: of the 3 x 3 px about it but for the
-        brightest, in their noise.
-    """
-
-    table: Array
-    signal: Array
-
-
 def track(
     frame: NDArray[Any],
     bad: NDArray[np.uint8],
@@ -54,7 +37,7 @@ def track(
     saturation: float,
     window_sigma_px: float | None = None,
     free_width_above: float = np.inf,
-) -> Tracked:
+) -> Array:
     """Measure stars near where they are expected.
 
     Parameters
@@ -64,7 +47,7 @@ def track(
     x, y : ndarray of float64
         Expected places, 0-based px; may lie outside the frame.
     signal : ndarray of float64
-        Expected significance of each star's light (`Tracked.signal`); weighs the votes.
+        Expected significance of each star's light (column SIGNAL); weighs the votes.
     psf : Psf
         Profile of the stars.
     search_px : int
@@ -75,15 +58,20 @@ def track(
         Take windowed centroids with this sigma instead of fits.
     free_width_above : float
         Fit the widths of stars of at least this signal, too.
+
+    Returns
+    -------
+    ndarray, shape [n, COLUMNS]
+        See `columns`; positions in the frame.
     """
     n, half, widest = len(x), psf.half_window_px, max(psf.fwhm_x, psf.fwhm_y)
-    table, seen = np.empty((n, COLUMNS)), np.empty(n)
+    table = np.empty((n, COLUMNS))
     _track(
-        frame, bad, x, y, signal, psf.fwhm_x, psf.fwhm_y, psf.weights, psf.scales, window_sigma_px or 0.0,
-        free_width_above, adu_per_e, saturation, half, search_px, max(2.0, 0.6 * widest), 1.5 + 0.5 * widest, table,
-        seen,
+        frame, bad, np.ascontiguousarray(x), np.ascontiguousarray(y), signal, psf.fwhm_x, psf.fwhm_y, psf.weights,
+        psf.scales, window_sigma_px or 0.0, free_width_above, adu_per_e, saturation, half, search_px,
+        max(2.0, 0.6 * widest), 1.5 + 0.5 * widest, table,
     )  # fmt: skip
-    return Tracked(table, seen)
+    return table
 
 
 @compiled
@@ -106,7 +94,6 @@ def _track(
     margin: float,
     reach: float,
     table: Array,
-    seen: Array,
 ) -> None:
     """All of `track` that is arithmetic, so that Python is asked once."""
     n = len(x)
@@ -115,7 +102,7 @@ def _track(
     guess, skies = np.empty((2, n)), np.empty((n, 4))
     table[:] = np.nan
     cut(frame, bad, x, y, patches, corner)
-    locate(patches, corner, signal, search, margin, frame.shape[0], frame.shape[1], skies, guess, seen, table)
+    locate(patches, corner, signal, search, margin, frame.shape[0], frame.shape[1], skies, guess, table)
     if window_sigma == 0.0:
         free = signal >= free_width_above
         fit_stars(

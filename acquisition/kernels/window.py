@@ -29,6 +29,7 @@ from .columns import (
     NOISE,
     OK,
     PEAK,
+    SIGNAL,
     SKY,
     STATUS,
     VAR_FLUX,
@@ -38,7 +39,7 @@ from .columns import (
     Y,
 )
 from .compiled import compiled, in_place, vectorised
-from .patches import Patch, Patches
+from .patches import Patch, Patches, all_usable, edge_of, light_above
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -91,7 +92,7 @@ def window_stars(
     for k in range(len(x)):
         if math.isfinite(x[k]):
             row = table[k]
-            row[:] = np.nan
+            row[:SIGNAL] = np.nan
             x0, y0 = x[k] - corner[k, 0], y[k] - corner[k, 1]
             row[STATUS] = _window_star(
                 patches[k],
@@ -116,29 +117,21 @@ def window_stars(
 @in_place
 def _look_at(patch: Patch, x: int, y: int, saturation: float, out: Array) -> None:
     """Peak of the 5 x 5 px about a place, how many are clipped; how many of the inner 3 x 3 must not be used."""
-    peak, most, clipped, bad = np.float32(-np.inf), np.float32(saturation), 0, np.float32(0.0)
+    lowest, most = np.float32(-np.inf), np.float32(saturation)
+    peak, clipped, defects = lowest, 0, 0
     for j in range(y - 2, y + 3):
-        for raw in patch[j, x - 2 : x + 3]:
-            peak = raw if raw > peak else peak
-            clipped += raw >= most
-            bad += raw - raw
-    defects = 0
-    if bad != 0.0:
-        for j in range(y - 1, y + 2):
-            for raw in patch[j, x - 1 : x + 2]:
+        row, highest = patch[j, x - 2 : x + 3], lowest
+        for raw in row:
+            highest = raw if raw > highest else highest
+        peak = highest if highest > peak else peak
+        if not all_usable(row) and abs(j - y) <= 1:
+            for raw in row[1:4]:
                 defects += not math.isfinite(raw)
+    if peak >= most:
+        for j in range(y - 2, y + 3):
+            for raw in patch[j, x - 2 : x + 3]:
+                clipped += raw >= most
     out[PEAK], out[CLIPPED], out[DEFECTS] = peak, clipped, defects
-
-
-@in_place
-def _edge(patch: Patch, left: int, top: int, n: int, out: Floats) -> None:
-    """The window's outermost pixels."""
-    k = 0
-    for j in range(n):
-        row = patch[top + j, left : left + n]
-        for i in range(0, n, 1 if j == 0 or j == n - 1 else n - 1):
-            out[k] = row[i]
-            k += 1
 
 
 @vectorised
@@ -157,18 +150,6 @@ def _border(value: Floats, level: float, noise: float) -> tuple[float, float]:
         return level, noise
     n, mean = float(s0), float(s1 / s0)
     return level + mean, math.sqrt(max((float(s2) - n * mean * mean) / (n - 1.0), 0.01 * noise * noise))
-
-
-@vectorised
-def _light(patch: Patch, left: int, top: int, n: int, level: float, out: Floats) -> None:
-    """Rows of a window above a level, 0 where a pixel must not be used."""
-    sky, none, infinite = np.float32(level), np.float32(0.0), np.float32(np.inf)
-    pitch = out.size // n
-    for j in range(n):
-        row, target = patch[top + j, left : left + pitch], out[j * pitch : (j + 1) * pitch]
-        for i in range(row.size):
-            v = row[i] - sky
-            target[i] = v if abs(v) < infinite else none
 
 
 @vectorised
@@ -229,9 +210,9 @@ def _window_star(
         return NEAR_EDGE
     n, left, top = 2 * half + 1, cx - half, cy - half
     _look_at(patch, cx, cy, saturation, out)
-    _edge(patch, left, top, n, border)
+    edge_of(patch, left, top, n, border)
     level, noise = _border(border, sky[0], max(sky[3], 1e-6))
-    _light(patch, left, top, n, level, light)
+    light_above(patch, left, top, n, level, light)
     out[NOISE], out[SKY] = noise, level
     x, y = x0 - left, y0 - top
     s, gain, last_x, last_y = 0.0, 2.0, 0.0, 0.0
@@ -246,7 +227,7 @@ def _window_star(
             # twice the moment is right where star and window are equally wide; else the last steps say what is
             gain /= 1.0 - min(max((dx * last_x + dy * last_y) / last2, -0.9), 0.5)
             dx, dy = gain * sx / s, gain * sy / s
-            still = 1e-2  # the next step would be a small part of this one
+            still = 2e-2  # the next step would be a small part of this one
         move = math.sqrt(dx * dx + dy * dy)
         shrink = min(1.0, (0.7 * sigma + 0.2) / max(move, 1e-9))
         last_x, last_y = shrink * dx, shrink * dy

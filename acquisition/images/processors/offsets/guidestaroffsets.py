@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acquisition.errors import ImageError, NoStars, StarLost
 from acquisition.images import FrameFacts, Image, ImageProcessor
@@ -17,11 +18,13 @@ from acquisition.images.meta import GuideStars, PixelOffsets, StarShape
 from acquisition.images.processors.plane import Plane, plane_of
 from acquisition.images.processors.tangent import sky_to_pixel
 from acquisition.kernels import columns as c
-from acquisition.kernels.track import Tracked, track
+from acquisition.kernels.track import track
 
 from .starfield import StarField, variances
 from .starreport import reasons_against, report_of, shape_of, why_lost
 from .starselection import nearest, survey, why_none
+
+Array = NDArray[np.float64]
 
 _ENOUGH = 0.7  # share of the expected light that must be found before the search ends
 _NEAR_PX = 3  # the usual motion from frame to frame; more is searched for only when this fails
@@ -133,12 +136,12 @@ class GuideStarOffsets(ImageProcessor):
             raise NoStars(why_none(stars, chosen, self._min_snr))
         assert stars.psf is not None
         # measured the way in which all later frames will be, so that what is common to both cancels
-        table = stars.table[chosen]
-        tracked = track(
+        place = stars.table[chosen]
+        table = track(
             plane.frame,
             plane.bad,
-            table[:, c.X],
-            table[:, c.Y],
+            place[:, c.X],
+            place[:, c.Y],
             np.full(len(chosen), 10.0),
             stars.psf,
             search_px=1,
@@ -146,10 +149,10 @@ class GuideStarOffsets(ImageProcessor):
             saturation=detector.saturation,
             window_sigma_px=window_sigma_px,
         )
-        usable = tracked.table[:, c.STATUS] == c.OK
+        usable = table[:, c.STATUS] == c.OK
         if not usable.any():
             raise NoStars(why_none(stars, chosen, self._min_snr))
-        table, signal = tracked.table[usable], tracked.signal[usable]
+        table = table[usable]
         variance = variances(table)
         weight = 1.0 / variance.sum(axis=1)
         field_ = StarField(
@@ -158,7 +161,7 @@ class GuideStarOffsets(ImageProcessor):
             y=table[:, c.Y].copy(),
             variance=variance,
             flux=table[:, c.FLUX].copy(),
-            signal=signal,
+            signal=table[:, c.SIGNAL].copy(),
             psf=stars.psf,
             detector=detector,
             window_sigma_px=window_sigma_px,
@@ -194,9 +197,8 @@ class GuideStarOffsets(ImageProcessor):
         if plane.frame.shape != field_.shape:
             here, first = ("x".join(map(str, shape[::-1])) for shape in (plane.frame.shape, field_.shape))
             raise ImageError(f"frame is {here} px, the first one was {first}; reset to select stars anew")
-        tracked = self._find_again(field_, plane)
+        table = self._find_again(field_, plane)
         for _ in range(3):
-            table = tracked.table
             with np.errstate(invalid="ignore"):
                 snr = table[:, c.FLUX] / np.sqrt(table[:, c.VAR_FLUX])
             reasons = reasons_against(field_, table, snr)
@@ -209,11 +211,11 @@ class GuideStarOffsets(ImageProcessor):
                 break
             # some stars were looked for in the wrong places: once more with what is known now
             field_.expect(motion)
-            tracked = field_.track(plane, _NEAR_PX)
+            table = field_.track(plane, _NEAR_PX)
         for k in np.flatnonzero(usable)[~motion.used].tolist():
             reasons[k] = "outlier"
         used = np.array([reason is None for reason in reasons])
-        field_.learn(tracked, motion, used)
+        field_.learn(table, motion, used)
         report = report_of(field_, table, snr, reasons, plane)
         field_.replenish(plane, used, self._max_stars)
         step, moved = plane.step, motion.midway
@@ -228,7 +230,7 @@ class GuideStarOffsets(ImageProcessor):
             shape_of(table, used, step),
         )
 
-    def _find_again(self, field_: StarField, plane: Plane) -> Tracked:
+    def _find_again(self, field_: StarField, plane: Plane) -> Array:
         """The stars of this frame: near where they were, further away, or anywhere."""
         near = field_.track(plane, _NEAR_PX)
         if field_.found_share(near) >= _ENOUGH:

@@ -17,7 +17,7 @@ from acquisition.kernels.combine import Motion, combine
 from acquisition.kernels.match import match_stars
 from acquisition.kernels.psf import Psf
 from acquisition.kernels.stars import find_stars
-from acquisition.kernels.track import Tracked, track
+from acquisition.kernels.track import track
 
 from .starselection import choose
 
@@ -66,7 +66,7 @@ class StarField:
         norm = a * a + b * b
         return self.pivot[0] + (a * px + b * py) / norm, self.pivot[1] + (a * py - b * px) / norm
 
-    def track(self, plane: Plane, search_px: int) -> Tracked:
+    def track(self, plane: Plane, search_px: int) -> Array:
         """Measure the stars where they should be by the last motion."""
         x, y = self.predicted(self.x, self.y)
         return track(
@@ -83,14 +83,14 @@ class StarField:
             free_width_above=10.0,
         )
 
-    def found_share(self, tracked: Tracked) -> float:
+    def found_share(self, table: Array) -> float:
         """Share of the light expected inside the frame that was found as stars."""
         expected = np.minimum(self.signal, 12.0)
-        inside = tracked.table[:, c.STATUS] != c.NEAR_EDGE
+        inside = table[:, c.STATUS] != c.NEAR_EDGE
         total = float(expected[inside].sum())
         if total <= 0.0:
             return 0.0
-        return float(expected[tracked.table[:, c.STATUS] == c.OK].sum()) / total
+        return float(expected[table[:, c.STATUS] == c.OK].sum()) / total
 
     def find_pattern(self, plane: Plane) -> bool:
         """Search the whole frame for the pattern of stars; sets the motion if it is found."""
@@ -146,18 +146,17 @@ class StarField:
         self.motion, self.turn = (motion.dx, motion.dy), (motion.stretch, motion.turn)
         self.turn_err = math.sqrt(motion.var_turn)
 
-    def learn(self, tracked: Tracked, motion: Motion, used: NDArray[np.bool_]) -> None:
+    def learn(self, table: Array, motion: Motion, used: NDArray[np.bool_]) -> None:
         """What this frame says about the next: motion, rotation, brightness, widths, scatter."""
-        table = tracked.table
         self.expect(motion)
         self.unseen = 0
         self.flux[used] += 0.1 * (table[used, c.FLUX] - self.flux[used])
-        self.signal[used] += 0.1 * (tracked.signal[used] - self.signal[used])
+        self.signal[used] += 0.1 * (table[used, c.SIGNAL] - self.signal[used])
         if math.isfinite(motion.excess):
             excess = motion.excess + max(self.excess, 0.0)
             self.excess_weight = min(self.excess_weight + 1.0, 50.0)
             self.excess += (excess - self.excess) / self.excess_weight
-        sharp = used & (tracked.signal >= 10.0) & (table[:, c.CLIPPED] == 0)
+        sharp = used & (table[:, c.SIGNAL] >= 10.0) & (table[:, c.CLIPPED] == 0)
         if sharp.any() and self.window_sigma_px is None:
             old = self.psf
             x = min(max(median(table[sharp, c.FWHM_X].tolist()) / old.fwhm_x, 0.5), 2.0)

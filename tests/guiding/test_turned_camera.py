@@ -137,6 +137,7 @@ def test_a_field_that_turns_is_held(tmp_path, dec_deg, on_sky):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", [3, 4])
 def test_an_hour_on_an_alt_azimuth_mount_is_as_good_as_on_an_equatorial_one(tmp_path, seed):
     def hour(name: str, **kind: bool) -> Night:

@@ -22,6 +22,8 @@ def trimmed(image: AnImage) -> AnImage:
     if image.safe_catalog is not None:
         raise ValueError("cannot trim an image with a catalog; detect sources after trimming")
     new = image.copy()
+    from .header import card_value
+
     section = image.header_value("TRIMSEC")
     if section is None:
         return new
@@ -34,7 +36,7 @@ def trimmed(image: AnImage) -> AnImage:
     facts, header = new.facts, new.header
     for axis, origin in ((1, columns.start), (2, rows.start)):
         for keyword in (f"CRPIX{axis}", f"DET-CPX{axis}"):
-            if is_number(header.get(keyword)):
+            if is_number(card_value(header, keyword)):
                 header[keyword] -= origin
     if facts.bayer_pattern is not None:
         header["XBAYROFF"] = ((facts.x_bayer_offset or 0) + columns.start) % 2

@@ -77,7 +77,7 @@ def place_of(image: Image, x: float | str, y: float | str, wcs: bool) -> tuple[i
 
 def _angle(image: Image, value: float | str, unit: str) -> float:
     """Degrees; `unit` is that of sexagesimal texts."""
-    if isinstance(value, str) and value not in image.header:
+    if isinstance(value, str) and image.header_value(value) is None:
         from astropy.coordinates import Angle
 
         try:

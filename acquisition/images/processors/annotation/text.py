@@ -122,10 +122,10 @@ class Text(ImageProcessor):
         return image.derive(data=np.ascontiguousarray(upside_down[..., ::-1, :]))
 
     def _filled(self, image: Image) -> str:
-        header = image.header
-
         def value(match: re.Match[str]) -> str:
-            found = header[match[1]]
+            found = image.header_value(match[1])
+            if found is None:
+                raise KeyError(match[1])
             return format(from_ascii(found) if isinstance(found, str) else found, match[2] or "")
 
         try:

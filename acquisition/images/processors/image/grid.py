@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from acquisition.images.cardvalues import is_number, parse_section
+from acquisition.images.header import card_value
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -51,7 +52,7 @@ def regrid(header: Header, x: Axis, y: Axis) -> None:
     """
     for keywords in _CENTRES:
         for keyword, axis in zip(keywords, (x, y), strict=True):
-            if is_number(header.get(keyword)):
+            if is_number(card_value(header, keyword)):
                 header[keyword] = axis.to_new(float(header[keyword]))
     has_pc = any(f"PC{i}_{j}" in header for i in (1, 2) for j in (1, 2))
     for j, axis in ((1, x), (2, y)):
@@ -59,7 +60,8 @@ def regrid(header: Header, x: Axis, y: Axis) -> None:
         for i in (1, 2):
             _multiply(header, f"CD{i}_{j}", axis.scale)
             if has_pc and sign < 0:
-                header.setdefault(f"PC{i}_{j}", float(i == j))
+                if f"PC{i}_{j}" not in header:
+                    header[f"PC{i}_{j}"] = float(i == j)
                 _multiply(header, f"PC{i}_{j}", sign)
         _multiply(header, f"CDELT{j}", size if has_pc else axis.scale)
     for card in list(header.cards):
@@ -73,14 +75,14 @@ def regrid(header: Header, x: Axis, y: Axis) -> None:
 
 
 def _multiply(header: Header, keyword: str, factor: float) -> None:
-    if factor != 1.0 and is_number(header.get(keyword)):
+    if factor != 1.0 and is_number(card_value(header, keyword)):
         header[keyword] *= factor
 
 
 def _regrid_section(header: Header, keyword: str, x: Axis, y: Axis) -> None:
     """The pixels that lie in the section as a whole; if there are none, or it is malformed, the card goes."""
     try:
-        rows, columns = parse_section(header[keyword])
+        rows, columns = parse_section(card_value(header, keyword))
     except ValueError:
         del header[keyword]
         return

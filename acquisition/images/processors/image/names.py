@@ -20,9 +20,11 @@ def filename_of(image: Image, fmt: str) -> str:
     ImageError
         If the header lacks what the format needs.
     """
+    from astropy.io.fits.verify import VerifyError
+
     try:
         return image.format_filename(FilenameFormatter(fmt))
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, VerifyError) as error:
         raise ImageError(str(error.args[0])) from error
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from acquisition.errors import ImageError
 from acquisition.images import Image, ImageProcessor
 from acquisition.images.cards import set_naxis
+from acquisition.images.header import card_value
 from acquisition.images.processors.demands import masked, picture
 
 from .grid import Axis, regrid
@@ -102,7 +103,7 @@ class SoftBin(ImageProcessor):
         set_naxis(header, shape)
         regrid(header, Axis.binned(b), Axis.binned(b))
         for keyword, power in _PER_PIXEL.items():
-            value = header.get(keyword)
+            value = card_value(header, keyword)
             if isinstance(value, int | float) and not isinstance(value, bool):
                 new = value * b**power if power > 0 else value / b
                 header[keyword] = int(new) if isinstance(value, int) and float(new).is_integer() else new

@@ -18,7 +18,7 @@ from acquisition.images import TangentWcs
 from acquisition.images.processors.tangent import pixel_to_sky, sky_to_pixel
 
 _MARGIN_PX = 15.0  # of the frame, where dithers do not lead
-_TURNED_DEG = 0.1  # a field that turned by less has not turned
+_TURNED_DEG = 0.01  # a field that turned by less has not turned
 
 
 @dataclass(slots=True)

@@ -90,10 +90,10 @@ def edge_of(patch: Patch, left: int, top: int, n: int, out: Patch) -> None:
 @vectorised
 def all_usable(values: Patch) -> bool:
     """Whether none of a list of pixels is one that must not be used."""
-    bad = np.float32(0.0)
+    infinite, every = np.float32(np.inf), True
     for i in range(values.size):
-        bad += values[i] - values[i]
-    return bool(bad == np.float32(0.0))
+        every &= abs(values[i]) < infinite
+    return every
 
 
 @vectorised

@@ -18,6 +18,7 @@ from acquisition.kernels.combine import combine
 from acquisition.kernels.detect import find_candidates
 from acquisition.kernels.fit import fit_stars
 from acquisition.kernels.match import match_stars
+from acquisition.kernels.patches import all_usable
 from acquisition.kernels.pixelprofile import integrate
 from acquisition.kernels.psf import PROFILES, Psf
 from acquisition.kernels.stars import find_stars
@@ -212,3 +213,13 @@ def test_warming_up_leaves_nothing_to_compile() -> None:
 
     warm.warm_up()
     assert not warm.is_cold()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_one_pixel_that_must_not_be_used_is_seen_wherever_it_is(bad: float) -> None:
+    values = np.ones(61, np.float32)
+    assert all_usable(values)
+    for k in range(len(values)):
+        spoilt = values.copy()
+        spoilt[k] = bad
+        assert not all_usable(spoilt)

@@ -30,8 +30,8 @@ class Deadlock(RuntimeError):
 class _JumpingSelector(selectors.DefaultSelector):
     """A selector that advances a virtual clock instead of sleeping.
 
-    Whether a signal has come it asks the kernel only now and then, and before it jumps far: asking costs more than the
-    rest of a jump.
+    While nothing but a signal can come (only the loop's own pipe is watched) it asks the kernel only now and then, and
+    before it jumps far: asking costs more than the rest of a jump.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,8 @@ class _JumpingSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         computing = self.in_executor > 0 and timeout != 0
         self._unasked += 1
-        if computing or timeout is None or timeout > _FAR_S or self._unasked >= _ASK_EVERY:
+        connected = len(self.get_map()) > 1
+        if connected or computing or timeout is None or timeout > _FAR_S or self._unasked >= _ASK_EVERY:
             self._unasked = 0
             ready = super().select(None if computing else 0)  # the loop is woken when the work is done
             if ready or computing:

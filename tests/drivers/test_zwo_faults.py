@@ -110,11 +110,11 @@ def test_a_bad_video_frame_is_counted_and_left_out(fault: Fault) -> None:
                 numbers.append(number(image))
                 if len(numbers) == 2:
                     rig.fake.inject(fault, 2)
-                if len(numbers) == 6:
+                if numbers[-1] == len(numbers) + 2 or len(numbers) == 60:  # frames before the fault may wait in the buffer
                     break
         assert numbers == sorted(set(numbers))
         assert rig.fake.happened(fault) == 2
-        assert numbers[-1] == 8
+        assert numbers[-1] == len(numbers) + 2
         assert image.facts.n_dropped == 2
         assert (await rig.camera.status()).n_dropped == 2
 

@@ -110,7 +110,7 @@ def test_a_bad_video_frame_is_counted_and_left_out(fault: Fault) -> None:
                 numbers.append(number(image))
                 if len(numbers) == 2:
                     rig.fake.inject(fault, 2)
-                if numbers[-1] == len(numbers) + 2 or len(numbers) == 60:  # frames before the fault may wait in the buffer
+                if numbers[-1] == len(numbers) + 2 or len(numbers) == 60:  # good frames may wait in the buffer
                     break
         assert numbers == sorted(set(numbers))
         assert rig.fake.happened(fault) == 2

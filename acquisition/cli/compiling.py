@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-TEXT = "compiling numeric kernels for this machine: happens once, and takes up to a minute"
+TEXT = "compiling numeric kernels for this machine: happens once, and takes a minute or two"
 
 
 @contextmanager

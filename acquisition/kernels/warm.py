@@ -27,7 +27,7 @@ _KERNELS: tuple[Any, ...] = (
 
 
 def is_cold() -> bool:
-    """Whether the kernels for a 16-bit camera still have to be compiled, which takes a good part of a minute.
+    """Whether the kernels for a 16-bit camera still have to be compiled, which takes a minute or two.
 
     Looks for each kernel's index in numba's cache; what a newer source or another processor makes obsolete counts as
     there.
@@ -38,7 +38,7 @@ def is_cold() -> bool:
 def warm_up(dtype: type[np.generic] = np.uint16) -> None:
     """Compile (or load from the cache) everything that measuring a star needs, for frames of a type.
 
-    Some tens of seconds when the cache is cold, else about a second. May run in a thread: it holds the interpreter
+    A minute or so when the cache is cold, else about a second. May run in a thread: it holds the interpreter
     while compiling, but not afterwards.
     """
     y, x = np.mgrid[:96, :96]
@@ -47,6 +47,7 @@ def warm_up(dtype: type[np.generic] = np.uint16) -> None:
     for cx, cy in ((30.2, 40.7), (60.1, 20.4), (70.6, 66.3)):
         light += 100.0 * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 2 / 1.2**2)
     frame, none = light.astype(dtype), np.empty((0, 0), np.uint8)
+    frame.flags.writeable = False  # as an Image's data; for numba that is a type of its own
     stars = find_stars(frame, none, adu_per_e=1.0, saturation=60000.0)
     psf = stars.psf or Psf(2.8, 2.8)
     at = (np.array([30.0, 60.0, 71.0]), np.array([41.0, 20.0, 66.0]))

@@ -58,10 +58,10 @@ def test_the_guiding_law_sees_the_motion_without_corrections(monkeypatch):
     seen = []
     step = GuidingLaw.step
     monkeypatch.setattr(GuidingLaw, "step", lambda law, state, m: (seen.append(m), step(law, state, m))[1])
-    guided = night(100.0, by_law("guiding"), known=same)
+    guided = night(200.0, by_law("guiding"), known=same)
     moved = [m.moved_px for m in seen if m.moved_px is not None]
-    measured = [math.hypot(step.dx, step.dy) for step in guided.of(Step)][5:]
-    assert math.dist(moved[-1], moved[2]) > 4 * math.hypot(*measured) / math.sqrt(len(measured))
+    measured = [math.hypot(step.dx, step.dy) for step in guided.of(Step)]
+    assert math.dist(moved[-1], moved[2]) > 3 * max(measured[5:])
 
 
 def test_the_config_switches_it_on():

@@ -13,8 +13,8 @@ import numba
 
 F = TypeVar("F", bound=Callable[..., object])
 
-# Inlined, for else a kernel called by several exists in the machine code of each, every copy with sums in an order of its
-# own; a process would use the copy that it met first, and a night differ where kernels were compiled or loaded.
+# Inlined: else a kernel called by several exists in the machine code of each, every copy with its own order of sums; a
+# process would use the copy that it met first, and a night differ where kernels were compiled or loaded.
 _ALWAYS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "forceinline": True}
 _NO_COUNTING: dict[str, Any] = {"_nrt": False}
 _REORDER: Any = {"reassoc", "contract", "nsz"}

@@ -78,7 +78,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--slow"):
-        for item in items:
-            if "slow" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason="minutes long; run with --slow"))
+    for item in items:
+        if "slow" not in item.keywords:
+            continue
+        if not config.getoption("--slow"):
+            item.add_marker(pytest.mark.skip(reason="minutes long; run with --slow"))
+        elif item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(900))

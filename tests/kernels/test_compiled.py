@@ -37,7 +37,6 @@ def test_a_folder_that_cannot_be_written_to_does_no_harm(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_a_night_is_the_same_with_kernels_just_compiled(tmp_path: Path) -> None:
     """A continuous integration's first run, and every run after it.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -49,6 +49,8 @@ GRACE_S = 5.0
 KEPT_TRUTHS = 256
 SMALL_PX = 1_000_000
 """Frames on which stars are drawn sooner than another thread is asked to."""
+AHEAD = 3
+"""So many small frames are made ahead, while those before fitted; of large ones one."""
 
 
 class SimulatedCamera:
@@ -78,7 +80,8 @@ class SimulatedCamera:
         self._connected_s = 0.0  # in the world's time
         self._last: tuple[chip.Pixels, Field] | None = None
         self._repeated: CameraSettings | None = None  # those of the last frame
-        self._ahead: Future[Backdrop] | None = None  # the next frame but for its stars
+        self._ahead: deque[tuple[Conditions, Future[Backdrop]]] = deque()  # the next frames but for their stars
+        self._fitted = False  # the last one
         self._truths: OrderedDict[int, FrameTruth] = OrderedDict()
         self._settings = CameraSettings(
             gain=self._spec.default_gain,
@@ -133,7 +136,7 @@ class SimulatedCamera:
             if self._executor is not None:
                 self._executor.shutdown(wait=False, cancel_futures=True)
                 self._executor = None
-            self._ahead = None
+            self._ahead.clear()
 
     async def configure(self, settings: CameraSettings) -> Accepted:
         """Round and clamp as hardware does, and put the result in force before the next exposure."""
@@ -230,23 +233,29 @@ class SimulatedCamera:
 
     async def _render(self, settings: CameraSettings, field: Field, temp_c: float, number: int) -> chip.Pixels:
         """The frame; most of it may have been made ahead."""
-        ahead, self._ahead = self._ahead, None
+        conditions = Conditions(settings, field.sky_e_per_s_px, temp_c, self._noise_key(number))
         ready: Backdrop | None = None
-        if ahead is not None:
-            ready = await result_of(ahead)
-        asked = self.world, settings, field, temp_c, self._noise_key(number), ready
+        while self._ahead and ready is None:
+            made_for, work = self._ahead.popleft()
+            if made_for == conditions:
+                ready = await result_of(work)
+            else:
+                work.cancel()
+        self._fitted = ready is not None
         small = ready is not None and ready.counts.size <= SMALL_PX
+        asked = self.world, settings, field, temp_c, conditions.noise_key, ready
         return render(*asked) if small else await asyncio.to_thread(render, *asked)
 
     def _begin_next(self, settings: CameraSettings, field: Field, temp_c: float, number: int) -> None:
-        """In a series, make most of the next frame on another core, while somebody works with this one and exposes."""
+        """In a series, make most of the next frames on another core, while somebody works with this one and exposes."""
         if settings == self._repeated:
             self._executor = self._executor or ThreadPoolExecutor(1, "starlatch-sim")
-            self._ahead = self._executor.submit(self._backdrop, settings, field.sky_e_per_s_px, temp_c, number)
+            part = window(self._spec, settings)
+            many = AHEAD if self._fitted and part.width * part.height <= SMALL_PX else 1
+            for later in range(number + len(self._ahead), number + many):
+                conditions = Conditions(settings, field.sky_e_per_s_px, temp_c, self._noise_key(later))
+                self._ahead.append((conditions, self._executor.submit(backdrop, self.world, conditions)))
         self._repeated = settings
-
-    def _backdrop(self, settings: CameraSettings, sky_e_per_s_px: float, temp_c: float, number: int) -> Backdrop:
-        return backdrop(self.world, Conditions(settings, sky_e_per_s_px, temp_c, self._noise_key(number)))
 
     def _is_lost(self, number: int, start_s: float) -> bool:
         if self.world.faults.active("drop", start_s) is not None:

@@ -24,6 +24,7 @@ from .render import (
     Electronics,
     Electrons,
     Ground,
+    add_points,
     add_stars,
     digitise,
     even_ground,
@@ -34,7 +35,7 @@ from .render import (
 from .setup import SensorSpec
 from .world import NO_STARS, Field, Window, World
 
-_spare: deque[Electrons] = deque(maxlen=2)
+_spare: deque[Electrons] = deque(maxlen=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,9 @@ def backdrop(world: World, conditions: Conditions) -> Backdrop:
         noisy=spec.noise,
     )
     counts = np.empty((part.height, part.width), np.uint16)
+    light = _dark(counts.shape)
+    points = chip.points(spec, world.hot, structure, exposure_s, warmth, conditions.noise_key)
+    boxes = add_points(light, ground.flat, part.x, part.y, *points)
     if structure.even and spec.noise:
         table = ground_table(
             ground.sky_e + ground.dark_e,
@@ -102,12 +106,9 @@ def backdrop(world: World, conditions: Conditions) -> Backdrop:
             electronics.adc_max,
         )
         even_ground(part.x, part.y, spec.width_px, conditions.noise_key, *table, electronics.shift, counts)
+        digitise(light, boxes, ground, electronics, part.x, part.y, conditions.noise_key, counts)
     else:
-        uneven_ground(ground, electronics, part.x, part.y, conditions.noise_key, counts)
-    light = _dark(counts.shape)
-    points = chip.points(spec, world.hot, structure, exposure_s, warmth, conditions.noise_key)
-    boxes = _add_points(light, ground, part, *points)
-    digitise(light, boxes, ground, electronics, part.x, part.y, conditions.noise_key, counts)
+        uneven_ground(light, ground, electronics, part.x, part.y, conditions.noise_key, counts)
     return Backdrop(conditions, ground, electronics, light, counts)
 
 
@@ -168,17 +169,6 @@ def _dark(shape: tuple[int, ...]) -> Electrons:
     light: Electrons = (memory if memory.size >= size else np.empty(size, np.float32))[:size].reshape(shape)
     light.fill(0)
     return light
-
-
-def _add_points(light: Electrons, ground: Ground, part: Window, x: chip.Places, y: chip.Places, e: Floats) -> Boxes:
-    """Add electrons to single pixels; several may fall onto one. They are no light, and no flat dims them."""
-    inside = (x >= part.x) & (x < part.x + part.width) & (y >= part.y) & (y < part.y + part.height)
-    x, y, e = x[inside], y[inside], e[inside]
-    if len(ground.flat):
-        e = e / ground.flat[y, x]
-    column, row = x - part.x, y - part.y
-    np.add.at(light, (row, column), e.astype(np.float32))
-    return np.column_stack([column, column, row, row])
 
 
 def _add_trail(light: Electrons, x0: int, y0: int, trail: Floats, sigma_px: float) -> Boxes:

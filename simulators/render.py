@@ -23,6 +23,7 @@ Electrons = NDArray[np.float32]
 Counts = NDArray[np.uint16]
 Bits = NDArray[np.uint32]
 Boxes = NDArray[np.int64]
+Places = NDArray[np.int64]
 
 NO_MAP = np.empty((0, 0), np.float32)
 
@@ -185,6 +186,25 @@ def digitise(
 
 
 @compiled
+def add_points(light: Electrons, flat: Electrons, x0: int, y0: int, x: Places, y: Places, e: Floats) -> Boxes:
+    """Add electrons to single pixels, in place, and say to which; several may fall onto one.
+
+    They are no light, and no flat dims them.
+    """
+    height, width = light.shape
+    boxes = np.empty((x.shape[0], 4), np.int64)
+    n = 0
+    for point in range(x.shape[0]):
+        i, j = x[point] - x0, y[point] - y0
+        if 0 <= i < width and 0 <= j < height:
+            even = e[point] if flat.shape[0] == 0 else e[point] / flat[y[point], x[point]]
+            light[j, i] += np.float32(even)
+            boxes[n, 0], boxes[n, 1], boxes[n, 2], boxes[n, 3] = i, i, j, j
+            n += 1
+    return boxes[:n]
+
+
+@compiled
 def even_ground(
     x0: int,
     y0: int,
@@ -207,12 +227,13 @@ def even_ground(
 
 
 @compiled
-def uneven_ground(ground: Ground, electronics: Electronics, x0: int, y0: int, key: np.uint64, counts: Counts) -> None:
-    """Counts of a frame without stars in which every pixel expects something else and rows and columns have a bias."""
+def uneven_ground(
+    light: Electrons, ground: Ground, electronics: Electronics, x0: int, y0: int, key: np.uint64, counts: Counts
+) -> None:
+    """Counts of a frame in which every pixel expects something else and rows and columns have a bias."""
     means, bits = np.empty(counts.shape[1], np.float32), np.empty(counts.shape[1], np.uint32)
-    nothing = np.zeros(counts.shape[1], np.float32)
     for j in range(counts.shape[0]):
-        _expect(nothing, ground, x0, y0 + j, means)
+        _expect(light[j], ground, x0, y0 + j, means)
         _convert(means, electronics, x0, y0 + j, key, bits, counts[j])
 
 

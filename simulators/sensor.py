@@ -163,7 +163,9 @@ def cosmic_rays(spec: SensorSpec, exposure_s: float, random: np.random.Generator
 
 def row_offsets_adc(spec: SensorSpec, bias_adc: float, noise_key: np.uint64) -> NDArray[np.float32]:
     """Each row's offset in one frame: the bias, the fixed slope, and banding."""
-    rows = bias_adc + spec.bias_slope_adc * np.linspace(0, 1, spec.height_px)
+    rows = np.full(spec.height_px, bias_adc)
+    if spec.bias_slope_adc:
+        rows += spec.bias_slope_adc * np.linspace(0, 1, spec.height_px)
     if spec.row_noise_adc:
         rows += spec.row_noise_adc * generator(int(noise_key), Subject.ROWS).standard_normal(spec.height_px)
     return rows.astype(np.float32)

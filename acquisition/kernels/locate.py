@@ -58,18 +58,18 @@ def locate(
     table : ndarray, shape [n, COLUMNS]
         On return SIGNAL is the significance of each star's light, and STATUS why a star has no guess.
     """
-    n, size = patches.shape[0], patches.shape[1]
+    n, rows, columns = patches.shape
     side = 2 * search + 3  # one more all around, for each star's own last pixel
-    first = size // 2 - search - 2  # of the pixels that are looked at
+    left, top = columns // 2 - search - 2, rows // 2 - search - 2  # first of the pixels that are looked at
     pitch = (side + 9) // 8 * 8  # of rows, one after the other: long loops are what SIMD likes
     light, boxes = np.zeros((n, (side + 2) * pitch), np.float32), np.zeros((n, side * pitch), np.float32)
     sums, peaks = np.zeros((side + 2) * pitch, np.float32), np.zeros((side + 2) * pitch, np.float32)
-    scratch, votes = np.empty(room_for(4 * size), np.float32), np.zeros(side * pitch, np.float32)
+    scratch, votes = np.empty(room_for(2 * (rows + columns)), np.float32), np.zeros(side * pitch, np.float32)
     for k in range(n):
         border_sky(patches[k], scratch, skies[k])
         if skies[k, 3] > 0.0:
             weight = min(signal[k], _CAP)
-            light_above(patches[k], first, first, side + 2, skies[k, 0], light[k])
+            light_above(patches[k], left, top, side + 2, skies[k, 0], light[k])
             _boxes(light[k], pitch, sums, peaks, boxes[k])
             _vote(boxes[k], math.sqrt(8.0) * skies[k, 3], weight, votes)
     best, bi, bj = -1.0, search + 1, search + 1
@@ -88,7 +88,7 @@ def locate(
                     own, oi, oj = boxes[k, j * pitch + i], i, j
         table[k, SIGNAL] = own
         x, y = _light_centre(light[k], pitch, oi + 1, oj + 1)
-        x, y = x + first + corner[k, 0], y + first + corner[k, 1]
+        x, y = x + left + corner[k, 0], y + top + corner[k, 1]
         inside = margin <= x <= width - 1 - margin and margin <= y <= height - 1 - margin
         stands = inside and own > max(2.5, 0.1 * min(signal[k], 100.0))
         table[k, STATUS] = NO_STAR if inside else NEAR_EDGE
@@ -101,14 +101,15 @@ def border_sky(patch: Patch, scratch: Floats, sky: Array) -> None:
 
     The noise is from how far what is below the median is below it: stars do not reach there.
     """
-    side = patch.shape[0]
-    edge_of(patch, 0, 0, side, scratch)
-    n = _usable(scratch[: 4 * side - 4])
+    rows, columns = patch.shape
+    edge_of(patch, 0, 0, columns, rows, scratch)
+    n = _usable(scratch[: 2 * (rows + columns) - 4])
+    whole = scratch[: room_for(n)]
     sky[0] = sky[1] = sky[2] = sky[3] = 0.0
     if n > 0:
         sky[0] = quantile(scratch, n, 0.5, 0.5 + n / 64.0)
-        rough = _depth(scratch[:n], sky[0], 1e30)
-        sky[3] = max(_depth(scratch[:n], sky[0], 3.0 * rough), 0.2887)
+        rough = _depth(whole, n, sky[0], 1e30)
+        sky[3] = max(_depth(whole, n, sky[0], 3.0 * rough), 0.2887)
 
 
 @in_place
@@ -124,13 +125,16 @@ def _usable(values: Floats) -> int:
 
 
 @vectorised
-def _depth(values: Floats, level: float, limit: float) -> float:
-    """Standard deviation of what is below the median: from the mean distance, none of them above the limit."""
+def _depth(values: Floats, n: int, level: float, limit: float) -> float:
+    """Standard deviation of what is below the median: from the mean distance, none of them above the limit.
+
+    The values after the first n, which `quantile` made infinite, count as above.
+    """
     middle, most, none = np.float32(level), np.float32(limit), np.float32(0.0)
     total = none
     for i in range(values.size):
         total += min(max(middle - values[i], none), most)
-    return 2.5066 * float(total) / values.size
+    return 2.5066 * float(total) / n
 
 
 @vectorised

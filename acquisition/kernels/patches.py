@@ -32,10 +32,10 @@ def cut_patches(
     x, y : ndarray of float64
         Places, 0-based px; may lie outside the frame, or be NaN.
     reach : int
-        A patch reaches at least so far to all sides of the place's pixel, which is its pixel [side // 2, side // 2].
+        A patch reaches at least so far to all sides of the place's pixel, which is its pixel [height // 2, width // 2].
     """
-    n, side = len(x), side_of(reach)
-    patches, corner = np.empty((n, side, side), np.float32), np.empty((n, 2), np.int64)
+    n = len(x)
+    patches, corner = np.empty((n, rows_of(reach), side_of(reach)), np.float32), np.empty((n, 2), np.int64)
     cut(frame, bad, np.ascontiguousarray(x), np.ascontiguousarray(y), patches, corner)
     return patches, corner
 
@@ -47,18 +47,24 @@ def side_of(reach: int) -> int:
 
 
 @in_place
+def rows_of(reach: int) -> int:
+    """Height of a patch."""
+    return 2 * reach + 2
+
+
+@in_place
 def cut(
     frame: NDArray[Any], bad: NDArray[np.uint8], x: Array, y: Array, patches: Patches, corner: NDArray[np.int64]
 ) -> None:
     height, width = frame.shape
-    side = patches.shape[1]
+    rows, side = patches.shape[1], patches.shape[2]
     for k in range(len(x)):
         known = math.isfinite(x[k]) and math.isfinite(y[k])
         left = math.floor(x[k] + 0.5) - side // 2 if known else -2 * side
-        top = math.floor(y[k] + 0.5) - side // 2 if known else -2 * side
+        top = math.floor(y[k] + 0.5) - rows // 2 if known else -2 * rows
         corner[k, 0], corner[k, 1] = left, top
         first, last = min(max(-left, 0), side), max(min(width - left, side), 0)
-        for j in range(side):
+        for j in range(rows):
             line = top + j
             if line < 0 or line >= height or first > 0 or last < side:
                 patches[k, j] = np.nan
@@ -73,18 +79,18 @@ def cut(
 
 
 @in_place
-def edge_of(patch: Patch, left: int, top: int, n: int, out: Patch) -> None:
-    """The outermost pixels of n x n from (left, top) on: 4 n - 4."""
-    first, last = patch[top, left : left + n], patch[top + n - 1, left : left + n]
-    for i in range(n):
+def edge_of(patch: Patch, left: int, top: int, width: int, height: int, out: Patch) -> None:
+    """The outermost pixels of a rectangle from (left, top) on: 2 (width + height) - 4."""
+    first, last = patch[top, left : left + width], patch[top + height - 1, left : left + width]
+    for i in range(width):
         out[i] = first[i]
-    below = out[n:]
-    for i in range(n):
+    below = out[width:]
+    for i in range(width):
         below[i] = last[i]
-    sides = out[2 * n :]
-    for j in range(n - 2):
+    sides = out[2 * width :]
+    for j in range(height - 2):
         row = patch[top + j + 1]
-        sides[2 * j], sides[2 * j + 1] = row[left], row[left + n - 1]
+        sides[2 * j], sides[2 * j + 1] = row[left], row[left + width - 1]
 
 
 @vectorised

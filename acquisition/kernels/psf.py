@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .compiled import in_place
+
 Array = NDArray[np.float64]
 
 # profile: (share of the flux, sigma over FWHM) of each Gaussian; fitted to the Moffat out to 6 FWHM
@@ -79,6 +81,7 @@ class Psf:
         return replace(self, profile=profile)
 
 
+@in_place
 def half_window(fwhm_px: float) -> int:
     """How far a fit's window reaches from its middle pixel for stars of a given width, px."""
     return min(max(math.ceil(2.2 * fwhm_px + 1.0), 4), 40)

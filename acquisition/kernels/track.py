@@ -16,8 +16,8 @@ from .columns import COLUMNS
 from .compiled import compiled
 from .fit import fit_stars
 from .locate import locate
-from .patches import cut, side_of
-from .psf import Psf
+from .patches import cut, rows_of, side_of
+from .psf import Psf, half_window
 from .ring import RING
 from .window import window_stars
 
@@ -64,12 +64,10 @@ def track(
     ndarray, shape [n, COLUMNS]
         See `columns`; positions in the frame.
     """
-    n, half, widest = len(x), psf.half_window_px, max(psf.fwhm_x, psf.fwhm_y)
-    table = np.empty((n, COLUMNS))
+    table = np.empty((len(x), COLUMNS))
     _track(
         frame, bad, np.ascontiguousarray(x), np.ascontiguousarray(y), signal, psf.fwhm_x, psf.fwhm_y, psf.weights,
-        psf.scales, window_sigma_px or 0.0, free_width_above, adu_per_e, saturation, half, search_px,
-        max(2.0, 0.6 * widest), 1.5 + 0.5 * widest, table,
+        psf.scales, window_sigma_px or 0.0, free_width_above, adu_per_e, saturation, search_px, table,
     )  # fmt: skip
     return table
 
@@ -89,16 +87,14 @@ def _track(
     free_width_above: float,
     adu_per_e: float,
     saturation: float,
-    half: int,
     search: int,
-    margin: float,
-    reach: float,
     table: Array,
 ) -> None:
     """All of `track` that is arithmetic, so that Python is asked once."""
-    n = len(x)
-    side = side_of(half + search + 2 + (RING if window_sigma == 0.0 else 0))
-    patches, corner = np.empty((n, side, side), np.float32), np.empty((n, 2), np.int64)
+    n, widest = len(x), max(fwhm_x, fwhm_y)
+    half, margin, reach = half_window(widest), max(2.0, 0.6 * widest), 1.5 + 0.5 * widest
+    around = half + search + 2 + (RING if window_sigma == 0.0 else 0)
+    patches, corner = np.empty((n, rows_of(around), side_of(around)), np.float32), np.empty((n, 2), np.int64)
     guess, skies = np.empty((2, n)), np.empty((n, 4))
     table[:] = np.nan
     cut(frame, bad, x, y, patches, corner)

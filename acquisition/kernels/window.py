@@ -39,7 +39,8 @@ from .columns import (
     Y,
 )
 from .compiled import compiled, in_place, vectorised
-from .patches import Patch, Patches, all_usable, edge_of, light_above
+from .patches import Patch, Patches, edge_of, light_above
+from .quantile import room_for
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -83,7 +84,7 @@ def window_stars(
         Results, positions in the frame; NaN where there is none.
     """
     side, pitch = 2 * half + 1, (2 * half + 8) // 8 * 8  # rows are filled up: whole SIMD words
-    light, border = np.zeros(side * pitch, np.float32), np.empty(8 * half, np.float32)
+    light, border = np.zeros(side * pitch, np.float32), np.full(room_for(8 * half), np.float32(np.inf))
     column, line = np.empty(side * pitch, np.float32), np.empty(side * pitch, np.float32)
     for j in range(side):
         for i in range(pitch):
@@ -118,14 +119,17 @@ def window_stars(
 def _look_at(patch: Patch, x: int, y: int, saturation: float, out: Array) -> None:
     """Peak of the 5 x 5 px about a place, how many are clipped; how many of the inner 3 x 3 must not be used."""
     lowest, most = np.float32(-np.inf), np.float32(saturation)
-    peak, clipped, defects = lowest, 0, 0
+    peak, inner, clipped, defects = lowest, np.float32(0.0), 0, 0
     for j in range(y - 2, y + 3):
         row, highest = patch[j, x - 2 : x + 3], lowest
-        for raw in row:
-            highest = raw if raw > highest else highest
+        for i in range(5):
+            highest = row[i] if row[i] > highest else highest
         peak = highest if highest > peak else peak
-        if not all_usable(row) and abs(j - y) <= 1:
-            for raw in row[1:4]:
+        if abs(j - y) <= 1:
+            inner += row[1] + row[2] + row[3]
+    if not math.isfinite(inner):
+        for j in range(y - 1, y + 2):
+            for raw in patch[j, x - 1 : x + 2]:
                 defects += not math.isfinite(raw)
     if peak >= most:
         for j in range(y - 2, y + 3):
@@ -135,8 +139,11 @@ def _look_at(patch: Patch, x: int, y: int, saturation: float, out: Array) -> Non
 
 
 @vectorised
-def _border(value: Floats, level: float, noise: float) -> tuple[float, float]:
-    """Mean and noise of those values within 4 noises of a level; these if there are few."""
+def _border(value: Floats, count: int, level: float, noise: float) -> tuple[float, float]:
+    """Mean and noise of those values within 4 noises of a level; these if there are few.
+
+    What is beyond the count is infinite: it fills up whole SIMD words.
+    """
     s0 = s1 = s2 = none = np.float32(0.0)
     around, limit, one = np.float32(level), np.float32(4.0 * noise), np.float32(1.0)
     for i in range(value.size):
@@ -146,7 +153,7 @@ def _border(value: Floats, level: float, noise: float) -> tuple[float, float]:
         s0 += near
         s1 += d
         s2 += d * d
-    if not 2.0 * s0 > value.size:
+    if not 2.0 * s0 > count:
         return level, noise
     n, mean = float(s0), float(s1 / s0)
     return level + mean, math.sqrt(max((float(s2) - n * mean * mean) / (n - 1.0), 0.01 * noise * noise))
@@ -154,36 +161,28 @@ def _border(value: Floats, level: float, noise: float) -> tuple[float, float]:
 
 @vectorised
 def _moments(
-    light: Floats, column: Floats, line: Floats, x: float, y: float, sigma: float
-) -> tuple[float, float, float]:
-    """Light under a Gaussian window, and that times its place from the window's centre."""
-    x0, y0, scale = np.float32(x), np.float32(y), np.float32(1.0 / (32.0 * sigma * sigma))
-    s = sx = sy = np.float32(0.0)
-    for i in range(light.size):
-        u, v = column[i] - x0, line[i] - y0
-        w = bell((u * u + v * v) * scale) * light[i]
-        s += w
-        sx += w * u
-        sy += w * v
-    return float(s), float(sx), float(sy)
-
-
-@vectorised
-def _variances(
     light: Floats, column: Floats, line: Floats, x: float, y: float, sigma: float, noise: float, adu_per_e: float
-) -> tuple[float, float, float]:
-    """Variance of what `_moments` gives."""
+) -> tuple[float, float, float, float, float, float, float]:
+    """Light under a Gaussian window, that times its place from the window's centre, times the squared distance.
+
+    After these, the variances of the first three.
+    """
     x0, y0, scale = np.float32(x), np.float32(y), np.float32(1.0 / (32.0 * sigma * sigma))
     noise2, gain, none = np.float32(noise * noise), np.float32(adu_per_e), np.float32(0.0)
-    vs = vx = vy = none
+    s = sx = sy = sr = vs = vx = vy = none
     for i in range(light.size):
-        u, v = column[i] - x0, line[i] - y0
-        w = bell((u * u + v * v) * scale)
-        variance = w * w * (noise2 + gain * max(light[i], none))
+        u, v, here = column[i] - x0, line[i] - y0, light[i]
+        u2, v2 = u * u, v * v
+        w = bell((u2 + v2) * scale)
+        wl, variance = w * here, w * w * (noise2 + gain * max(here, none))
+        s += wl
+        sx += wl * u
+        sy += wl * v
+        sr += wl * (u2 + v2)
         vs += variance
-        vx += variance * u * u
-        vy += variance * v * v
-    return float(vs), float(vx), float(vy)
+        vx += variance * u2
+        vy += variance * v2
+    return float(s), float(sx), float(sy), float(sr), float(vs), float(vx), float(vy)
 
 
 @in_place
@@ -210,35 +209,28 @@ def _window_star(
         return NEAR_EDGE
     n, left, top = 2 * half + 1, cx - half, cy - half
     _look_at(patch, cx, cy, saturation, out)
-    edge_of(patch, left, top, n, border)
-    level, noise = _border(border, sky[0], max(sky[3], 1e-6))
+    edge_of(patch, left, top, n, n, border)
+    level, noise = _border(border, 4 * n - 4, sky[0], max(sky[3], 1e-6))
     light_above(patch, left, top, n, level, light)
     out[NOISE], out[SKY] = noise, level
     x, y = x0 - left, y0 - top
-    s, gain, last_x, last_y = 0.0, 2.0, 0.0, 0.0
+    s, vs, vx, vy, gain = 0.0, 0.0, 0.0, 0.0, 2.0
     for _ in range(12):
-        s, sx, sy = _moments(light, column, line, x, y, sigma)
+        s, sx, sy, sr, vs, vx, vy = _moments(light, column, line, x, y, sigma, noise, adu_per_e)
         if not s > 0.0:
             return NO_STAR
+        # Newton's step; twice the moment where star and window are equally wide
+        gain = 1.0 / min(max(1.0 - 0.5 * sr / (s * sigma * sigma), 0.25), 1.0)
         dx, dy = gain * sx / s, gain * sy / s
-        last2 = last_x * last_x + last_y * last_y
-        still = 2e-3
-        if last2 > 1e-4:
-            # twice the moment is right where star and window are equally wide; else the last steps say what is
-            gain /= 1.0 - min(max((dx * last_x + dy * last_y) / last2, -0.9), 0.5)
-            dx, dy = gain * sx / s, gain * sy / s
-            still = 2e-2  # the next step would be a small part of this one
         move = math.sqrt(dx * dx + dy * dy)
         shrink = min(1.0, (0.7 * sigma + 0.2) / max(move, 1e-9))
-        last_x, last_y = shrink * dx, shrink * dy
-        x += last_x
-        y += last_y
+        x += shrink * dx
+        y += shrink * dy
         if abs(x + left - x0) > reach or abs(y + top - y0) > reach:
             return MOVED
-        if move < still:
+        if move < 0.03:
             break
     # errors as SExtractor's ERRX2WIN; the window takes half of a star as wide as itself
-    vs, vx, vy = _variances(light, column, line, x, y, sigma, noise, adu_per_e)
     out[X], out[Y] = x + left, y + top
     out[FLUX] = 2.0 * s
     scale = gain * gain / (s * s)

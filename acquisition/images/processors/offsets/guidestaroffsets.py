@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from acquisition.kernels import columns as c
 from acquisition.kernels.track import track
 
 from .starfield import StarField, variances
-from .starreport import reasons_against, report_of, shape_of, why_lost
+from .starreport import columns_of, ratios, reasons_against, report_of, shape_of, why_lost
 from .starselection import nearest, survey, why_none
 
 Array = NDArray[np.float64]
@@ -174,9 +174,9 @@ class GuideStarOffsets(ImageProcessor):
         step = plane.step
         errors = np.sqrt(1.0 / (1.0 / variance).sum(axis=0)) * step
         offsets = PixelOffsets(0.0, 0.0, float(errors[0]), float(errors[1]))
-        shape = shape_of(table, np.ones(len(table), np.bool_), step)
-        snr = table[:, c.FLUX] / np.sqrt(table[:, c.VAR_FLUX])
-        return offsets, report_of(field_, table, snr, [None] * len(table), plane), shape
+        columns, reasons = columns_of(table), cast(list[str | None], [None] * len(table))
+        report = report_of(field_, columns, ratios(columns), reasons, plane)
+        return offsets, report, shape_of(columns, reasons, step)
 
     def _wanted(self, plane: Plane, facts: FrameFacts) -> list[tuple[float, float]] | None:
         """Places that the user asked for, px of the plane; None: choose."""
@@ -199,11 +199,12 @@ class GuideStarOffsets(ImageProcessor):
             raise ImageError(f"frame is {here} px, the first one was {first}; reset to select stars anew")
         table = self._find_again(field_, plane)
         for _ in range(3):
-            with np.errstate(invalid="ignore"):
-                snr = table[:, c.FLUX] / np.sqrt(table[:, c.VAR_FLUX])
-            reasons = reasons_against(field_, table, snr)
+            seen = columns_of(table)
+            snr = ratios(seen)
+            reasons = reasons_against(field_, seen, snr)
             usable = np.array([reason is None for reason in reasons])
-            if not usable.any() or (usable.sum() == 1 and len(table) > 1 and snr[usable][0] < 4.0):
+            count = reasons.count(None)
+            if count == 0 or (count == 1 and len(table) > 1 and snr[reasons.index(None)] < 4.0):
                 field_.unseen += 1
                 raise StarLost(why_lost(reasons))
             motion = field_.combine(table, usable)
@@ -212,11 +213,13 @@ class GuideStarOffsets(ImageProcessor):
             # some stars were looked for in the wrong places: once more with what is known now
             field_.expect(motion)
             table = field_.track(plane, _NEAR_PX)
-        for k in np.flatnonzero(usable)[~motion.used].tolist():
-            reasons[k] = "outlier"
-        used = np.array([reason is None for reason in reasons])
+        used = usable
+        if not motion.used.all():
+            for k in np.flatnonzero(usable)[~motion.used].tolist():
+                reasons[k] = "outlier"
+            used = np.array([reason is None for reason in reasons])
         field_.learn(table, motion, used)
-        report = report_of(field_, table, snr, reasons, plane)
+        report = report_of(field_, seen, snr, reasons, plane)
         field_.replenish(plane, used, self._max_stars)
         step, moved = plane.step, motion.midway
         return (
@@ -227,7 +230,7 @@ class GuideStarOffsets(ImageProcessor):
                 math.sqrt(motion.var_dy) * step,
             ),
             report,
-            shape_of(table, used, step),
+            shape_of(seen, reasons, step),
         )
 
     def _find_again(self, field_: StarField, plane: Plane) -> Array:

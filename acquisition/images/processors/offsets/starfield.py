@@ -55,9 +55,10 @@ class StarField:
 
     def predicted(self, x: Array, y: Array) -> tuple[Array, Array]:
         """Where places of the first frame's system are in a frame, by the last motion."""
-        px, py = x - self.pivot[0], y - self.pivot[1]
-        a, b = self.turn
-        return x + self.motion[0] + a * px - b * py, y + self.motion[1] + b * px + a * py
+        a, b = 1.0 + self.turn[0], self.turn[1]
+        px, py = self.pivot
+        x0, y0 = px + self.motion[0] - a * px + b * py, py + self.motion[1] - b * px - a * py
+        return a * x - b * y + x0, b * x + a * y + y0
 
     def in_first_frame(self, x: Array, y: Array) -> tuple[Array, Array]:
         """Where places of the last measured frame are in the first frame's system."""
@@ -85,12 +86,12 @@ class StarField:
 
     def found_share(self, table: Array) -> float:
         """Share of the light expected inside the frame that was found as stars."""
-        expected = np.minimum(self.signal, 12.0)
-        inside = table[:, c.STATUS] != c.NEAR_EDGE
-        total = float(expected[inside].sum())
-        if total <= 0.0:
-            return 0.0
-        return float(expected[table[:, c.STATUS] == c.OK].sum()) / total
+        found = total = 0.0
+        for status, signal in zip(table[:, c.STATUS].tolist(), self.signal.tolist(), strict=True):
+            expected = min(signal, 12.0)
+            total += expected if status != c.NEAR_EDGE else 0.0
+            found += expected if status == c.OK else 0.0
+        return found / total if total > 0.0 else 0.0
 
     def find_pattern(self, plane: Plane) -> bool:
         """Search the whole frame for the pattern of stars; sets the motion if it is found."""
@@ -110,24 +111,28 @@ class StarField:
 
     def combine(self, table: Array, usable: NDArray[np.bool_]) -> Motion:
         """Motion of the field since the first frame, from those stars that are usable."""
-        rows = table[usable]
-        place = np.column_stack((self.x[usable], self.y[usable]))
-        displacement = rows[:, [c.X, c.Y]] - place
-        variance = variances(rows) + self.variance[usable]
+        displacement, place = np.empty((2, len(table), 2))
+        place[:, 0], place[:, 1] = self.x, self.y
+        np.subtract(table[:, : c.Y + 1], place, out=displacement)
+        place -= self.pivot
+        variance = variances(table) + self.variance
+        if not usable.all():
+            displacement, place, variance = displacement[usable], place[usable], variance[usable]
 
         def motion(turn_err: float) -> Motion:
             return combine(
                 displacement,
                 variance,
-                place - np.array(self.pivot),
+                place,
                 floor_px=math.sqrt(max(self.excess, 0.0)),
                 turn=self.turn,
                 turn_err=turn_err,
             )
 
         expected = motion(math.hypot(self.turn_err, 3e-4 * (1 + self.unseen)))
-        promised = 1.0 / float((1.0 / variance[:, 0]).sum())
-        if len(rows) < 4 or (expected.used.sum() > 0.75 * len(rows) and expected.var_dx < 3.0 * promised):
+        promised = 1.0 / sum(1.0 / v for v in variance[:, 0].tolist())
+        enough = np.count_nonzero(expected.used) > 0.75 * len(place)
+        if len(place) < 4 or (enough and expected.var_dx < 3.0 * promised):
             return expected
         # stars disagree: the field may have turned by more than it ever did
         free = motion(_ANY_TURN)
@@ -136,7 +141,7 @@ class StarField:
 
     def has_turned(self, motion: Motion, usable: NDArray[np.bool_]) -> bool:
         """Whether the field turned by so much that stars which are missing may be elsewhere."""
-        if usable.sum() == len(usable) and motion.used.all():
+        if usable.all() and motion.used.all():
             return False
         reach = max(float(np.abs(self.x - self.pivot[0]).max()), float(np.abs(self.y - self.pivot[1]).max()))
         return reach * math.hypot(motion.stretch - self.turn[0], motion.turn - self.turn[1]) > 0.5
@@ -150,14 +155,16 @@ class StarField:
         """What this frame says about the next: motion, rotation, brightness, widths, scatter."""
         self.expect(motion)
         self.unseen = 0
-        self.flux[used] += 0.1 * (table[used, c.FLUX] - self.flux[used])
-        self.signal[used] += 0.1 * (table[used, c.SIGNAL] - self.signal[used])
+        self.flux += np.where(used, 0.1 * (table[:, c.FLUX] - self.flux), 0.0)
+        self.signal += np.where(used, 0.1 * (table[:, c.SIGNAL] - self.signal), 0.0)
         if math.isfinite(motion.excess):
             excess = motion.excess + max(self.excess, 0.0)
             self.excess_weight = min(self.excess_weight + 1.0, 50.0)
             self.excess += (excess - self.excess) / self.excess_weight
+        if self.window_sigma_px is not None:
+            return
         sharp = used & (table[:, c.SIGNAL] >= 10.0) & (table[:, c.CLIPPED] == 0)
-        if sharp.any() and self.window_sigma_px is None:
+        if sharp.any():
             old = self.psf
             x = min(max(median(table[sharp, c.FWHM_X].tolist()) / old.fwhm_x, 0.5), 2.0)
             y = min(max(median(table[sharp, c.FWHM_Y].tolist()) / old.fwhm_y, 0.5), 2.0)
@@ -166,7 +173,7 @@ class StarField:
 
     def replenish(self, plane: Plane, used: NDArray[np.bool_], most: int) -> None:
         """As the field drifts, choose new stars where there is room for them; forget those long gone from the frame."""
-        if used.sum() > 0.7 * len(used) or used.sum() < 2:
+        if not 2 <= np.count_nonzero(used) <= 0.7 * len(used):
             return
         x, y = self.predicted(self.x, self.y)
         height, width = self.shape
@@ -208,8 +215,7 @@ class StarField:
 
 def variances(table: Array) -> Array:
     """Variance of x and y, [n, 2], px², enlarged where the profile does not fit."""
-    scale = np.maximum(table[:, c.CHI2], 1.0)
-    return table[:, [c.VAR_X, c.VAR_Y]] * scale[:, None]
+    return table[:, c.VAR_X : c.VAR_Y + 1] * np.maximum(table[:, c.CHI2 : c.CHI2 + 1], 1.0)
 
 
 def median(values: list[float]) -> float:

@@ -54,7 +54,7 @@ class GuideStarOffsets(ImageProcessor):
     search_px : int
         Largest motion from one frame to the next that is followed without searching the whole frame, px.
     precise : bool
-        Fit the stars (True), or take windowed centroids, which take a quarter of the time and are not as good for
+        Fit the stars (True), or take windowed centroids, which take half of the time and are not as good for
         bright or narrow stars. Where no profile describes the stars (trailed ones), they are taken in any case.
     at_px : sequence of (x, y)
         Take the stars nearest to these places of the first frame (0-based px) instead of choosing, however bright or

@@ -223,10 +223,24 @@ def predict(bank: Bank, dt_s: float, t_s: float, mean: FloatArray, variance: Flo
 def replay(
     bank: Bank, t_s: FloatArray, exposure_s: FloatArray, z: FloatArray, weight: FloatArray, memory: float
 ) -> None:
-    """Give a new bank a series of measurements, the first at `t_s[0]`."""
-    out, same = np.empty(len(bank.x)), np.empty(len(bank.x))
-    last_s = t_s[0] if len(t_s) else 0.0
-    for i in range(len(t_s)):
-        same[:] = z[i]
-        update(bank, t_s[i] - last_s, t_s[i], exposure_s[i], same, weight[i], memory, out)
-        last_s = t_s[i]
+    """Give a new bank a series of measurements, the first at `t_s[0]`.
+
+    As `update` after `update`, but one filter after the other: its covariance stays at hand.
+    """
+    n, m = bank.x.shape
+    seen, gain = np.empty((len(t_s), m)), np.empty(m)
+    together = n // len(bank.omega)
+    for i in range(n):
+        group = i // together
+        if i % together == 0:
+            for row in range(len(t_s)):
+                seen[row, 0], seen[row, 1] = 1.0, 0.0
+                _waves(bank.omega[group], t_s[row], exposure_s[row], seen[row])
+        x, p = bank.x[i], bank.p[i]
+        last_s = t_s[0] if len(t_s) else 0.0
+        for row in range(len(t_s)):
+            r = bank.noise[i, 1] / bank.noise[i, 0]
+            _advance(x, p, t_s[row] - last_s, r * bank.walk[i, 0], r * bank.walk[i, 1], bank.drift[group])
+            _, gained = learn(x, p, bank.noise[i], seen[row], gain, z[row], weight[row])
+            bank.score[i] = (1 - 1 / memory) * bank.score[i] + gained
+            last_s = t_s[row]

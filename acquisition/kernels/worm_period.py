@@ -18,6 +18,7 @@ _BIN_S = 6.0
 _HARMONICS = 6
 _TURNS = 1.3  # that a series must cover before a period is believed
 _SHORTEST_S, _LONGEST_S = 120.0, 1200.0
+APART_CYCLES = 0.3  # over the series, by which lines must differ to be two
 
 
 def search_period(t_s: FloatArray, z: FloatArray, near_s: float | None = None) -> float | None:
@@ -148,7 +149,7 @@ def strongest_line(
     y = y - y.mean()
     frequencies = np.arange(max(1 / 200, 4 / duration_s), 0.45 * (n - 1) / duration_s, 0.5 / duration_s)
     for taken in taken_hz:
-        frequencies = frequencies[np.abs(frequencies - taken) > 1 / duration_s]
+        frequencies = frequencies[np.abs(frequencies - taken) > APART_CYCLES / duration_s]
     if len(frequencies) < 10:
         return None
     power = _power(t_s - t_s[0], y, frequencies) / max(float(y.var()), 1e-12) / n

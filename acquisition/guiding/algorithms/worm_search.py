@@ -111,12 +111,13 @@ def taught(worm: Worm, duration_s: float) -> bool:
 
 def _lines(rows: FloatArray, last: FloatArray, worm: Worm) -> tuple[tuple[float, ...], bool]:
     """Lines that are not the worm's: the known ones refined, and perhaps one more; and whether there is one."""
-    from acquisition.kernels.worm_period import strongest_line
+    from acquisition.kernels.worm_period import APART_CYCLES, strongest_line
 
     period_s, duration_s = worm.period_s, float(rows[-1, 0] - rows[0, 0])
     harmonics = np.zeros(0) if period_s is None else np.arange(1, max(HARMONICS) + 1) / period_s
     known = taught(worm, duration_s)
-    apart = tuple(line for line in worm.lines_hz if known or np.all(np.abs(harmonics - line) > 1 / duration_s))
+    too_near_hz = APART_CYCLES / duration_s
+    apart = tuple(line for line in worm.lines_hz if known or np.all(np.abs(harmonics - line) > too_near_hz))
     for i, line in enumerate(() if known else apart):
         step = 0.25 / duration_s
         scores = [

@@ -195,17 +195,28 @@ def test_matching_does_not_guess() -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_profiles_hold_all_light(profile: str) -> None:
+def test_pixels_hold_all_light_of_a_profile(profile: str) -> None:
     psf = Psf(3.0, 3.0, profile)
-    assert psf.weights.sum() == pytest.approx(1.0, abs=1e-3)
+    assert 0.97 < psf.weights.sum() <= 1.0  # the rest is not told from the sky
     out = np.empty((len(psf.weights), 3, 201), np.float32)
     integrate(100.2, 3.0, psf.scales, np.empty((3, 209), np.float32), out)
-    assert (psf.weights * out[:, 0].sum(axis=1)).sum() == pytest.approx(1.0, abs=1e-3)
+    assert (psf.weights * out[:, 0].sum(axis=1)).sum() == pytest.approx(psf.weights.sum(), abs=1e-3)
     if profile != "gaussian":
         beta = float(profile.removeprefix("moffat"))
         light = (psf.weights[:, None, None] * out[:, 0, None, 90:111] * out[:, 0, 90:111, None]).sum(axis=0)
         truth = stamp(10.2, 10.2, 21, 3.0, beta)
-        assert np.abs(light - truth).max() < 0.035 * truth.max()
+        assert np.abs(light - truth).max() < 0.012 * truth.max()
+
+
+@pytest.mark.parametrize("profile", PROFILES[1:])
+def test_bright_undersampled_moffats_are_where_they_seem(profile: str) -> None:
+    psf, flux = Psf(1.2, 1.2, profile), 4e5
+    for dx, dy in ((0.25, 0.25), (-0.25, 0.1), (0.4, -0.3)):
+        x, y = 8 + dx, 8 + dy
+        light = flux * stamp(x, y, 17, 1.2, float(profile.removeprefix("moffat")))
+        row = fit(300.0 + light, x + 0.1, y - 0.1, psf, saturation=1e9)
+        assert row[[c.X, c.Y]] == pytest.approx([x, y], abs=2.5e-4)  # its noise would be 1.3e-3
+        assert row[c.FLUX] == pytest.approx(flux, rel=0.01)
 
 
 def test_warming_up_leaves_nothing_to_compile() -> None:

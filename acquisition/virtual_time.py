@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -101,16 +101,6 @@ def run(main: Coroutine[Any, Any, T], *, epoch: datetime = EPOCH) -> T:
     """
     with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(epoch)) as runner:
         return runner.run(main)
-
-
-async def result_of(work: Future[T]) -> T:
-    """The result of work in another thread; virtual time stands still until it is there.
-
-    Unlike what `run_in_executor` gives, `work` does not keep the clock from moving before somebody asks for it.
-    """
-    if not work.done() and not isinstance(asyncio.get_running_loop(), VirtualTimeLoop):
-        await asyncio.wrap_future(work)
-    return work.result()
 
 
 def utc_now() -> datetime:

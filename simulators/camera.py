@@ -8,17 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from types import TracebackType
 from typing import Self
-
-import numpy as np
 
 from acquisition.camera import (
     Accepted,
@@ -32,10 +29,10 @@ from acquisition.camera import (
 from acquisition.devices import DeviceContext, DeviceUrl, Driver, Listing
 from acquisition.errors import DeviceBusy, DeviceError, DeviceGone, DeviceTimeout, ExposureFailed
 from acquisition.images import FrameFacts, Image
-from acquisition.virtual_time import result_of, utc_now
+from acquisition.virtual_time import utc_now
 
 from . import sensor as chip
-from .frame import Backdrop, Conditions, backdrop, render, warm_up, whole, window
+from .frame import render, warm_up, whole, window
 from .pointing import airmass
 from .shared_world import WORLD_OPTIONS, shared_world, whole_number
 from .signal import Signal
@@ -47,10 +44,8 @@ log = logging.getLogger(__name__)
 GRACE_S = 5.0
 """How much longer than exposure and readout a frame may take."""
 KEPT_TRUTHS = 256
-SMALL_PX = 1_000_000
-"""Frames on which stars are drawn sooner than another thread is asked to."""
-AHEAD = 3
-"""So many small frames are made ahead, while those before fitted; of large ones one."""
+SMALL_PX = 1_500_000
+"""Frames that are drawn, in a few ms, sooner than two threads pass the interpreter to each other and back."""
 
 
 class SimulatedCamera:
@@ -72,16 +67,12 @@ class SimulatedCamera:
         self._spec = world.setup.sensor
         self._users = 0  # connects without their close
         self._closed = Signal()
-        self._executor: ThreadPoolExecutor | None = None  # for what is made ahead
         self._taken = False  # by an exposure or a stream
         self._begun = 0  # exposures
         self._delivered = 0
         self._dropped = 0
         self._connected_s = 0.0  # in the world's time
         self._last: tuple[chip.Pixels, Field] | None = None
-        self._repeated: CameraSettings | None = None  # those of the last frame
-        self._ahead: deque[tuple[Conditions, Future[Backdrop]]] = deque()  # the next frames but for their stars
-        self._fitted = False  # the last one
         self._truths: OrderedDict[int, FrameTruth] = OrderedDict()
         self._settings = CameraSettings(
             gain=self._spec.default_gain,
@@ -133,10 +124,6 @@ class SimulatedCamera:
         self._users = max(0, self._users - 1)
         if self._users == 0:
             self._closed.give()
-            if self._executor is not None:
-                self._executor.shutdown(wait=False, cancel_futures=True)
-                self._executor = None
-            self._ahead.clear()
 
     async def configure(self, settings: CameraSettings) -> Accepted:
         """Round and clamp as hardware does, and put the result in force before the next exposure."""
@@ -228,34 +215,13 @@ class SimulatedCamera:
         self._last = pixels, field
         self._delivered += 1
         self._remember(self._delivered, field, settings)
-        self._begin_next(settings, field, round(start.temp_c, 1), number + 1)
         return Image.from_camera(pixels, self._facts(settings, field, start))
 
     async def _render(self, settings: CameraSettings, field: Field, temp_c: float, number: int) -> chip.Pixels:
-        """The frame; most of it may have been made ahead."""
-        conditions = Conditions(settings, field.sky_e_per_s_px, temp_c, self._noise_key(number))
-        ready: Backdrop | None = None
-        while self._ahead and ready is None:
-            made_for, work = self._ahead.popleft()
-            if made_for == conditions:
-                ready = await result_of(work)
-            else:
-                work.cancel()
-        self._fitted = ready is not None
-        small = ready is not None and ready.counts.size <= SMALL_PX
-        asked = self.world, settings, field, temp_c, conditions.noise_key, ready
+        asked = self.world, settings, field, temp_c, key(self.world.seed, Subject.NOISE, self._number, number)
+        part = window(self._spec, settings)
+        small = part.width * part.height <= SMALL_PX
         return render(*asked) if small else await asyncio.to_thread(render, *asked)
-
-    def _begin_next(self, settings: CameraSettings, field: Field, temp_c: float, number: int) -> None:
-        """In a series, make most of the next frames on another core, while somebody works with this one and exposes."""
-        if settings == self._repeated:
-            self._executor = self._executor or ThreadPoolExecutor(1, "starlatch-sim")
-            part = window(self._spec, settings)
-            many = AHEAD if self._fitted and part.width * part.height <= SMALL_PX else 1
-            for later in range(number + len(self._ahead), number + many):
-                conditions = Conditions(settings, field.sky_e_per_s_px, temp_c, self._noise_key(later))
-                self._ahead.append((conditions, self._executor.submit(backdrop, self.world, conditions)))
-        self._repeated = settings
 
     def _is_lost(self, number: int, start_s: float) -> bool:
         if self.world.faults.active("drop", start_s) is not None:
@@ -270,9 +236,6 @@ class SimulatedCamera:
         if self._users == 0 or await self._closed.wait(min(duration_s, unplugged_s)):
             raise DeviceGone(f"{self._spec.name} was closed during an exposure")
         self._check_connected()
-
-    def _noise_key(self, number: int) -> np.uint64:
-        return key(self.world.seed, Subject.NOISE, self._number, number)
 
     def _remember(self, frame_seq: int, field: Field, settings: CameraSettings) -> None:
         roi = whole(self._spec, settings)

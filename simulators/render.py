@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from acquisition.kernels.compiled import compiled
+from acquisition.kernels.compiled import compiled, in_place, vectorised
 
 from .process import Floats
 from .streams import NORMAL_BITS, NORMALS
@@ -24,8 +24,10 @@ Counts = NDArray[np.uint16]
 Bits = NDArray[np.uint32]
 Boxes = NDArray[np.int64]
 Places = NDArray[np.int64]
+Points = tuple[Places, Places, Floats]
 
 NO_MAP = np.empty((0, 0), np.float32)
+NO_TABLE = (np.empty(0, np.uint32), np.empty(0, np.uint32))
 
 LEAST_NORMAL = 12.0
 """Variance (e-²) above which photon and read noise together are as good as normal, but for skewness."""
@@ -173,13 +175,13 @@ def digitise(
 ) -> None:
     """The counts of pixels in some boxes that have light of their own, in place of those without."""
     width = light.shape[1]
-    levels, means, bits = np.empty(width, np.uint16), np.empty(width, np.float32), np.empty(width, np.uint32)
+    levels, means, deviates = np.empty(width, np.uint16), np.empty(width, np.float32), np.empty(width, np.float32)
     for box in range(boxes.shape[0]):
         first, last = boxes[box, 0], boxes[box, 1]
         n = last + 1 - first
         for j in range(boxes[box, 2], boxes[box, 3] + 1):
             _expect(light[j, first : last + 1], ground, x0 + first, y0 + j, means[:n])
-            _convert(means[:n], electronics, x0 + first, y0 + j, key, bits, levels)
+            _convert(means[:n], electronics, x0 + first, y0 + j, key, deviates, levels)
             for i in range(n):
                 if light[j, first + i] > 0:
                     counts[j, first + i] = levels[i]
@@ -227,19 +229,39 @@ def even_ground(
 
 
 @compiled
+def draw_ground(
+    light: Electrons, points: Points, ground: Ground, electronics: Electronics, x0: int, y0: int, key: np.uint64,
+    table: tuple[Bits, Bits], counts: Counts,
+) -> None:  # fmt: skip
+    """A frame without stars in a single call, which leaves Python to others: `light` and `counts` are written to.
+
+    `points` are pixels' own electrons, see `add_points`; `table` is that of `ground_table` where pixels are all alike
+    but for these, else empty.
+    """
+    light[:] = np.float32(0.0)
+    boxes = add_points(light, ground.flat, x0, y0, points[0], points[1], points[2])
+    if table[0].shape[0] > 0:
+        width = electronics.columns_adc.shape[0]
+        even_ground(x0, y0, width, key, table[0], table[1], electronics.shift, counts)
+        digitise(light, boxes, ground, electronics, x0, y0, key, counts)
+    else:
+        uneven_ground(light, ground, electronics, x0, y0, key, counts)
+
+
+@compiled
 def uneven_ground(
     light: Electrons, ground: Ground, electronics: Electronics, x0: int, y0: int, key: np.uint64, counts: Counts
 ) -> None:
     """Counts of a frame in which every pixel expects something else and rows and columns have a bias."""
-    means, bits = np.empty(counts.shape[1], np.float32), np.empty(counts.shape[1], np.uint32)
+    means, deviates = np.empty(counts.shape[1], np.float32), np.empty(counts.shape[1], np.float32)
     for j in range(counts.shape[0]):
         _expect(light[j], ground, x0, y0 + j, means)
-        _convert(means, electronics, x0, y0 + j, key, bits, counts[j])
+        _convert(means, electronics, x0, y0 + j, key, deviates, counts[j])
 
 
-@compiled
+@in_place
 def _convert(
-    means: Electrons, electronics: Electronics, x0: int, y: int, key: np.uint64, bits: Bits, counts: Counts
+    means: Electrons, electronics: Electronics, x0: int, y: int, key: np.uint64, deviates: Electrons, counts: Counts
 ) -> None:
     """Expected electrons -> counts, of some pixels of a row of which (x0, y) is the first.
 
@@ -247,27 +269,17 @@ def _convert(
     corrected for the sum's skewness (Cornish & Fisher 1938); elsewhere each from its own distribution.
     """
     n, first = means.shape[0], y * electronics.columns_adc.shape[0] + x0
-    mask, upper = np.uint32(2**NORMAL_BITS - 1), np.uint32(NORMAL_BITS)
     read_noise_e, full_well_e, noisy = electronics.read_noise_e, electronics.full_well_e, electronics.noisy
     columns, bias = electronics.columns_adc[x0 : x0 + n], electronics.rows_adc[y]
     e_per_adc, top, shift = electronics.e_per_adc, electronics.adc_max, electronics.shift
-    variance, bend = np.float32(read_noise_e**2), np.float32(electronics.bend)
-    per_e, offset, most = np.float32(1 / e_per_adc), np.float32(bias), np.float32(top)
-    one, sixth, zero = np.float32(1.0), np.float32(1 / 6), np.float32(0.0)
     low, high = np.float32(max(LEAST_NORMAL - read_noise_e**2, 0.0)), np.float32(0.8 * full_well_e)
     if not noisy or read_noise_e <= 0.7:
-        low = high + one
-    odd = 0
-    _random_row(key, first, bits[:n])
-    for i in range(n):
-        odd += (means[i] < low) | (means[i] > high)
-    for i in range(n):  # without branches or double precision, so that it runs on all lanes
-        mean, z = means[i] - bend * means[i] * means[i], NORMALS[bits[i] & mask] + NORMALS[(bits[i] >> upper) & mask]
-        total = mean + variance
-        electrons = mean + math.sqrt(total) * z + mean / total * (z * z - one) * sixth
-        level = np.floor(electrons * per_e + offset + columns[i])
-        counts[i] = np.uint16(np.uint16(min(max(level, zero), most)) << shift)
-    if odd == 0:
+        low = high + np.float32(1.0)
+    halves = _mixed(key)
+    begin = np.uint32(np.uint32(halves & np.uint64(0xFFFFFFFF)) + np.uint32(first))
+    _normals(begin, np.uint32(halves >> np.uint64(32)), deviates[:n])
+    _count(means, deviates[:n], columns, read_noise_e**2, electronics.bend, 1 / e_per_adc, bias, top, shift, counts[:n])
+    if _within(means, low, high) == n:
         return
     for i in range(n):
         if low <= means[i] <= high:
@@ -279,6 +291,31 @@ def _convert(
         if noisy:
             charge += read_noise_e * _normal(_mixed(own))
         counts[i] = min(max(math.floor(charge / e_per_adc + bias + columns[i]), 0), top) << shift
+
+
+@vectorised
+def _count(
+    means: Electrons, deviates: Electrons, columns: Electrons, variance: float, bend: float, per_e: float,
+    bias: float, top: int, shift: int, counts: Counts,
+) -> None:  # fmt: skip
+    """Counts of pixels in which photon and read noise together are normal, but for skewness."""
+    read, lost, gain, offset = np.float32(variance), np.float32(bend), np.float32(per_e), np.float32(bias)
+    one, sixth, zero, most, left = np.float32(1.0), np.float32(1 / 6), np.float32(0.0), np.float32(top), np.int32(shift)
+    for i in range(means.shape[0]):
+        mean, z = means[i] - lost * means[i] * means[i], deviates[i]
+        total = mean + read
+        electrons = mean + math.sqrt(total) * z + mean / total * (z * z - one) * sixth
+        level = np.floor(electrons * gain + offset + columns[i])
+        counts[i] = np.int32(min(max(level, zero), most)) << left
+
+
+@vectorised
+def _within(values: Electrons, low: np.float32, high: np.float32) -> int:
+    """How many values lie within limits."""
+    n = np.float32(0.0)
+    for i in range(values.shape[0]):
+        n += np.float32((low <= values[i]) & (values[i] <= high))
+    return int(n)
 
 
 @compiled
@@ -315,20 +352,34 @@ def _throughput(ground: Ground, x: int, y: int) -> np.float32:
     return ground.flat[y, x] if ground.flat.shape[0] > 0 else np.float32(1.0)
 
 
-@compiled
+@in_place
 def _expect(light: Electrons, ground: Ground, x0: int, y: int, means: Electrons) -> None:
     """What some pixels of a row expect, of which (x0, y) is the first."""
-    sky, dark, seconds = np.float32(ground.sky_e), np.float32(ground.dark_e), np.float32(ground.glow_s)
-    for i in range(means.shape[0]):
-        means[i] = light[i] + sky
+    n, sky, dark = means.shape[0], np.float32(ground.sky_e), np.float32(ground.dark_e)
     if ground.flat.shape[0] > 0:
-        for i in range(means.shape[0]):
-            means[i] *= ground.flat[y, x0 + i]
-    for i in range(means.shape[0]):
-        means[i] += dark
+        _add_dimmed(light, sky, ground.flat[y, x0 : x0 + n], dark, means)
+    else:
+        _add(light, sky + dark, means)
     if ground.glow.shape[0] > 0:
-        for i in range(means.shape[0]):
-            means[i] += ground.glow[y, x0 + i] * seconds
+        _add_glow(ground.glow[y, x0 : x0 + n], np.float32(ground.glow_s), means)
+
+
+@vectorised
+def _add_dimmed(light: Electrons, sky: np.float32, flat: Electrons, dark: np.float32, means: Electrons) -> None:
+    for i in range(means.shape[0]):
+        means[i] = (light[i] + sky) * flat[i] + dark
+
+
+@vectorised
+def _add(light: Electrons, e: np.float32, means: Electrons) -> None:
+    for i in range(means.shape[0]):
+        means[i] = light[i] + e
+
+
+@vectorised
+def _add_glow(glow: Electrons, seconds: np.float32, means: Electrons) -> None:
+    for i in range(means.shape[0]):
+        means[i] += glow[i] * seconds
 
 
 @compiled
@@ -340,18 +391,31 @@ def _mixed(z: np.uint64) -> np.uint64:
     return z ^ (z >> np.uint64(31))
 
 
-@compiled
+@in_place
 def _random_row(key: np.uint64, first: int, bits: Bits) -> None:
     """32 random bits for each pixel from its number: a bijection (Wellons' lowbias32) between two halves of a key."""
     halves = _mixed(key)
     begin, other = np.uint32(np.uint32(halves & np.uint64(0xFFFFFFFF)) + np.uint32(first)), np.uint32(halves >> 32)
     for i in range(bits.shape[0]):
-        z = np.uint32(begin + np.uint32(i))
-        z = np.uint32(z ^ (z >> np.uint32(16)))
-        z = np.uint32(z * np.uint32(0x7FEB352D))
-        z = np.uint32(z ^ (z >> np.uint32(15)) ^ other)
-        z = np.uint32(z * np.uint32(0x846CA68B))
-        bits[i] = np.uint32(z ^ (z >> np.uint32(16)))
+        bits[i] = _shuffled(np.uint32(begin + np.uint32(i)), other)
+
+
+@in_place
+def _shuffled(z: np.uint32, other: np.uint32) -> np.uint32:
+    z = np.uint32(z ^ (z >> np.uint32(16)))
+    z = np.uint32(z * np.uint32(0x7FEB352D))
+    z = np.uint32(z ^ (z >> np.uint32(15)) ^ other)
+    z = np.uint32(z * np.uint32(0x846CA68B))
+    return np.uint32(z ^ (z >> np.uint32(16)))
+
+
+@vectorised
+def _normals(begin: np.uint32, other: np.uint32, deviates: Electrons) -> None:
+    """A standard normal deviate for each pixel: what `_random_row` draws, as two entries of a table."""
+    mask, upper = np.uint32(2**NORMAL_BITS - 1), np.uint32(NORMAL_BITS)
+    for i in range(deviates.shape[0]):
+        bits = _shuffled(np.uint32(begin + np.uint32(i)), other)
+        deviates[i] = NORMALS[bits & mask] + NORMALS[(bits >> upper) & mask]
 
 
 @compiled

@@ -11,7 +11,7 @@ from acquisition import virtual_time
 from acquisition.camera import CameraSettings, Roi
 from simulators import sensor as chip
 from simulators.camera import SimulatedCamera
-from simulators.frame import Conditions, backdrop, render
+from simulators.frame import render
 from simulators.psf import moffat_parts, psf_parts
 from simulators.render import NO_MAP, Ground, add_stars, spill
 from simulators.scenario import load_scenario, presets
@@ -273,7 +273,7 @@ def test_a_rolling_shutter_shears_a_drifting_field():
 
 
 @pytest.mark.parametrize("name", ["average", "asi224mc", "lodestar"])
-def test_with_every_effect_neither_roi_nor_threads_nor_work_done_ahead_matter(name):
+def test_with_every_effect_neither_roi_nor_threads_matter(name):
     from concurrent.futures import ThreadPoolExecutor
 
     setup = load_scenario("average").setup
@@ -288,10 +288,6 @@ def test_with_every_effect_neither_roi_nor_threads_nor_work_done_ahead_matter(na
     with ThreadPoolExecutor(4) as pool:
         again = list(pool.map(lambda _: render(world, settings, field, 10.0, np.uint64(5)), range(4)))
     assert all(np.array_equal(whole, image) for image in again)
-    asked = Conditions(settings, field.sky_e_per_s_px, 10.0, np.uint64(5))
-    for likely in (asked, replace(asked, temp_c=11.0), replace(asked, noise_key=np.uint64(6))):
-        ahead = backdrop(world, likely)
-        assert np.array_equal(whole, render(world, settings, field, 10.0, np.uint64(5), ahead))
 
 
 def test_every_camera_preset_exposes():

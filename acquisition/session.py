@@ -39,8 +39,7 @@ from acquisition.guiding.settings import GuiderSettings
 from acquisition.guiding.statistics import GuidingStatistics
 from acquisition.guiding.worm_file import StoredWorm, load_worm, save_worm
 from acquisition.images import Pipeline
-from acquisition.images.processors.exptime import StarExpTimeEstimator
-from acquisition.images.processors.offsets import GuideStarOffsets, RaDecFromPixels
+from acquisition.images.processors.offsets import GuideStarOffsets
 from acquisition.kernels.warm import warm_up as warm_up_stars
 from acquisition.mount import Mount, MountInfo
 from acquisition.recording.frames import Recorded, RecordFrames
@@ -89,8 +88,9 @@ class GuideOutcome:
 
 
 async def guide(
-    config: Config, options: GuideOptions, listen: Listener, ready: Callable[[Guider], None] = lambda _: None
-) -> GuideOutcome:
+    config: Config, options: GuideOptions, listen: Listener, ready: Callable[[Guider], None] = lambda _: None,
+    statistics: GuidingStatistics | None = None,
+) -> GuideOutcome:  # fmt: skip
     """Run the guider to its end; cancelling ends it in order and still gives the outcome.
 
     Parameters
@@ -101,6 +101,8 @@ async def guide(
         Gets every event of the guider.
     ready : callable
         Gets the guider before it begins, for whoever wants to dither, pause, or change laws.
+    statistics : GuidingStatistics, optional
+        Those of this run, for whoever wants to see them before it ends; empty.
 
     Raises
     ------
@@ -109,7 +111,7 @@ async def guide(
     """
     settings = config.guider_settings(corrections=options.corrections)
     context = DeviceContext(seed=options.seed, scenario=options.scenario)
-    statistics, history = GuidingStatistics(), History()
+    statistics, history = statistics or GuidingStatistics(), History()
     wall_began_s = time.perf_counter()
     error: StarlatchError | None = None
     ended = "duration reached"
@@ -337,15 +339,9 @@ def _end_log(writer: GuideLogWriter) -> None:
 
 
 def guiding_chain(config: Config, recorder: RecordFrames | None = None) -> Pipeline:
-    """The processors of a guiding run: star offsets, offsets on the sky, next exposure time."""
-    chain = Pipeline(
-        steps=[
-            GuideStarOffsets(max_stars=config.guiding.max_stars),
-            RaDecFromPixels(distance=False, on_error="ignore"),  # nobody asks for the distance: start sooner
-            StarExpTimeEstimator(on_error="ignore"),
-        ]
-    )
-    return chain if recorder is None else Pipeline([Recorded(chain, recorder)])
+    """The processors of a guiding run: what measures the stars, and saves the frames if they are wanted."""
+    measured = GuideStarOffsets(max_stars=config.guiding.max_stars)
+    return Pipeline([measured if recorder is None else Recorded(measured, recorder)])
 
 
 def new_run_directory() -> Path:

@@ -43,6 +43,7 @@ def command(
     from acquisition.guiding.calibration_plot import plot_calibration
     from acquisition.guiding.events import CalibrationBegan, CalibrationStep, Event
     from acquisition.guiding.plot import check_plotting
+    from acquisition.guiding.statistics import GuidingStatistics
     from acquisition.session import calibrate
 
     config = override(load_config(config_file) if config_file else Config(), camera_url, mount_url)
@@ -50,7 +51,7 @@ def command(
         check_virtual_time(config)
     if plot_file is not None:
         check_plotting()
-    view = Lines()
+    view = Lines(GuidingStatistics())
     steps: list[CalibrationStep] = []
 
     def listen(event: Event) -> None:

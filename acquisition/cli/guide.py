@@ -67,6 +67,7 @@ def command(
     from acquisition.guiding.guider import Guider
     from acquisition.guiding.plot import check_plotting, plot_run
     from acquisition.guiding.run_summary import summary_lines
+    from acquisition.guiding.statistics import GuidingStatistics
     from acquisition.session import GuideOptions, guide, new_run_directory, reload_laws, write_report
 
     def read() -> Config:
@@ -80,7 +81,8 @@ def command(
         check_plotting()
     directory = output or new_run_directory()
     title = f"starlatch guide   {config.camera.url}   {config.mount.url}"
-    view: View = Screen(Console(), title, duration_s) if sys.stdout.isatty() else Lines()
+    statistics = GuidingStatistics()
+    view: View = Screen(Console(), title, duration_s, statistics) if sys.stdout.isatty() else Lines(statistics)
     options = GuideOptions(directory, duration_s, seed, scenario, corrections, frames_dir)
     live_assistant = LiveAssistant(directory / "guidelog.txt", view.say)
 
@@ -95,7 +97,7 @@ def command(
             loop.add_signal_handler(signal.SIGHUP, lambda: view.say(reload_laws(guider, read)))
 
     with view, announced(view.say):
-        outcome = run(guide(config, options, listen, ready), virtual_time=virtual_time)
+        outcome = run(guide(config, options, listen, ready, statistics), virtual_time=virtual_time)
     write_report(outcome.report, directory / "report.json")
     if report_file is not None:
         write_report(outcome.report, report_file)

@@ -59,10 +59,10 @@ class View(Protocol):
 
 
 class Lines:
-    """A line for everything that happens once, and one every few seconds while guiding."""
+    """A line for everything that happens once, and one every few seconds while guiding; `statistics` are the run's."""
 
-    def __init__(self) -> None:
-        self._statistics = GuidingStatistics()
+    def __init__(self, statistics: GuidingStatistics) -> None:
+        self._statistics = statistics
         self._spoke_s = 0.0
         self._began_s: float | None = None
 
@@ -75,7 +75,6 @@ class Lines:
         return None
 
     def listen(self, event: Event) -> None:
-        self._statistics.listen(event)
         text = describe(event)
         if text is None and isinstance(event, Step | Dropped) and time.monotonic() - self._spoke_s >= _LINE_EVERY_S:
             self._spoke_s = time.monotonic()
@@ -108,10 +107,10 @@ class Lines:
 class Screen:
     """A view that redraws itself: graph, figures, pulses, state, and the last things that happened."""
 
-    def __init__(self, console: Console, title: str, duration_s: float | None) -> None:
+    def __init__(self, console: Console, title: str, duration_s: float | None, statistics: GuidingStatistics) -> None:
         self._title = title
         self._duration_s = duration_s
-        self._statistics = GuidingStatistics()
+        self._statistics = statistics  # the run's
         self._history = History(400)
         self._state, self._reason = State.STOPPED, "starting"
         self._news: deque[str] = deque(maxlen=4)
@@ -133,7 +132,6 @@ class Screen:
         self._live.__exit__(kind, error, trace)
 
     def listen(self, event: Event) -> None:
-        self._statistics.listen(event)
         self._history.listen(event)
         self._now_s = event.t_s
         match event:

@@ -106,24 +106,37 @@ async def send(mount: Mount, *pulses: Pulse) -> None:
     DeviceError
         As `Mount.pulse_guide`; `DeviceTimeout` when a pulse does not end. No pulse is left running.
     """
-    real = [pulse for pulse in pulses if pulse.direction is not None]
-    if mount.info.parallel_pulses and len(real) > 1:
-        ended = await asyncio.gather(*(_send(mount, pulse) for pulse in real), return_exceptions=True)
-        for failure in ended:
-            if isinstance(failure, BaseException):
-                raise failure
+    real = [(pulse.direction, pulse.duration_s) for pulse in pulses if pulse.direction is not None]
+    if mount.info.parallel_pulses and real:
+        await _send(mount, *real)
         return
     for pulse in real:
         await _send(mount, pulse)
 
 
-async def _send(mount: Mount, pulse: Pulse) -> None:
-    assert pulse.direction is not None
+async def _send(mount: Mount, *pulses: tuple[Direction, float]) -> None:
+    """At the same time."""
+    longest_s = max(duration_s for _, duration_s in pulses)
     try:
-        async with asyncio.timeout(pulse.duration_s + _GRACE_S):
-            await mount.pulse_guide(pulse.direction, pulse.duration_s)
+        async with asyncio.timeout(longest_s + _GRACE_S):
+            await _together(mount, *pulses)
     except TimeoutError:
+        ways = " and ".join(direction.name.lower() for direction, _ in pulses)
         raise DeviceTimeout(
-            f"{mount.info.name}: {pulse.direction.name.lower()} pulse of {pulse.duration_s:g} s had not ended "
-            f"{_GRACE_S:g} s after its time"
+            f"{mount.info.name}: {ways} pulse of {longest_s:g} s had not ended {_GRACE_S:g} s after its time"
         ) from None
+
+
+async def _together(mount: Mount, pulse: tuple[Direction, float], *others: tuple[Direction, float]) -> None:
+    """All but the last in tasks of their own; whatever happens to one, all have ended then."""
+    if not others:
+        await mount.pulse_guide(*pulse)
+        return
+    beside = asyncio.create_task(mount.pulse_guide(*pulse))
+    try:
+        await _together(mount, *others)
+    except asyncio.CancelledError:
+        beside.cancel()
+        raise
+    finally:
+        await beside

@@ -20,8 +20,8 @@ from acquisition.images.processors.tangent import sky_to_pixel
 from acquisition.kernels import columns as c
 from acquisition.kernels.track import track
 
-from .starfield import StarField, variances
-from .starreport import columns_of, ratios, reasons_against, report_of, shape_of, why_lost
+from .starfield import StarField, columns_of, variances
+from .starreport import ratios, reasons_against, report_of, shape_of, why_lost
 from .starselection import nearest, survey, why_none
 
 Array = NDArray[np.float64]
@@ -156,12 +156,12 @@ class GuideStarOffsets(ImageProcessor):
         variance = variances(table)
         weight = 1.0 / variance.sum(axis=1)
         field_ = StarField(
-            number=np.arange(1, len(table) + 1),
+            number=list(range(1, len(table) + 1)),
             x=table[:, c.X].copy(),
             y=table[:, c.Y].copy(),
             variance=variance,
-            flux=table[:, c.FLUX].copy(),
-            signal=table[:, c.SIGNAL].copy(),
+            flux=table[:, c.FLUX].tolist(),
+            signal=table[:, c.SIGNAL].tolist(),
             psf=stars.psf,
             detector=detector,
             window_sigma_px=window_sigma_px,
@@ -202,23 +202,23 @@ class GuideStarOffsets(ImageProcessor):
             seen = columns_of(table)
             snr = ratios(seen)
             reasons = reasons_against(field_, seen, snr)
-            usable = np.array([reason is None for reason in reasons])
+            used = [reason is None for reason in reasons]
             count = reasons.count(None)
             if count == 0 or (count == 1 and len(table) > 1 and snr[reasons.index(None)] < 4.0):
                 field_.unseen += 1
                 raise StarLost(why_lost(reasons))
-            motion = field_.combine(table, usable)
-            if not field_.has_turned(motion, usable):
+            motion = field_.combine(table, used)
+            agree = motion.used.tolist()
+            if (all(used) and all(agree)) or not field_.has_turned(motion):
                 break
             # some stars were looked for in the wrong places: once more with what is known now
             field_.expect(motion)
             table = field_.track(plane, _NEAR_PX)
-        used = usable
-        if not motion.used.all():
-            for k in np.flatnonzero(usable)[~motion.used].tolist():
-                reasons[k] = "outlier"
-            used = np.array([reason is None for reason in reasons])
-        field_.learn(table, motion, used)
+        usable = [k for k, counts in enumerate(used) if counts]
+        for k, agrees in zip(usable, agree, strict=True):
+            if not agrees:
+                reasons[k], used[k] = "outlier", False
+        field_.learn(seen, motion, used)
         report = report_of(field_, seen, snr, reasons, plane)
         field_.replenish(plane, used, self._max_stars)
         step, moved = plane.step, motion.midway

@@ -6,19 +6,12 @@ In: the measurements of a `StarField`. Out: `GuideStars` and `StarShape`; why a 
 from __future__ import annotations
 
 import math
-from typing import cast
-
-import numpy as np
-from numpy.typing import NDArray
 
 from acquisition.images.meta import GuideStar, GuideStars, StarShape
 from acquisition.images.processors.plane import Plane
 from acquisition.kernels import columns as c
 
-from .starfield import StarField, median
-
-Array = NDArray[np.float64]
-Columns = list[list[float]]
+from .starfield import Columns, StarField, median
 
 _REASONS: dict[float, str] = {
     c.NEAR_EDGE: "too near the edge",
@@ -27,11 +20,6 @@ _REASONS: dict[float, str] = {
     c.BAD_PIXELS: "bad pixels",
     c.SATURATED: "saturated",
 }
-
-
-def columns_of(table: Array) -> Columns:
-    """A table of stars as lists, one a column: for a handful of stars faster than arrays."""
-    return cast(Columns, table.T.tolist())
 
 
 def ratios(seen: Columns) -> list[float]:
@@ -72,7 +60,7 @@ def report_of(
     return GuideStars(
         list(
             map(
-                GuideStar, field_.number.tolist(), x, y, x_ref, y_ref, x_err, y_err, flux, seen[c.PEAK], snr, hfd, used,
+                GuideStar, field_.number, x, y, x_ref, y_ref, x_err, y_err, flux, seen[c.PEAK], snr, hfd, used,
                 reasons,
             )
         ),
@@ -100,7 +88,7 @@ def why_lost(reasons: list[str | None]) -> str:
 def _object_to_flux(field_: StarField, seen: Columns, snr: list[float], reasons: list[str | None]) -> None:
     """Object to stars that brightened or faded by another factor than most: another star, a blend, a trail."""
     usable = [k for k, reason in enumerate(reasons) if reason is None]
-    flux, before = seen[c.FLUX], field_.flux.tolist()
+    flux, before = seen[c.FLUX], field_.flux
     changes = [math.log(flux[k] / before[k]) for k in usable]
     typical = median(changes) if len(usable) >= 3 else 0.0
     allowed = math.log(2.5) if len(usable) >= 3 else math.log(8.0)

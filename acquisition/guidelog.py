@@ -161,12 +161,10 @@ class GuideLogWriter:
             tail = f'{row.star_mass:.0f},{row.snr:.2f},{row.error_code},"{row.reason.replace(chr(34), chr(39))}"'
             self._line(f'{row.frame},{row.time_s:.3f},"DROP",,,,,,,,,,,,,{tail}')
             return
-        distances = (row.dx, row.dy, row.ra_raw, row.dec_raw, row.ra_guide, row.dec_guide)
         self._line(
-            f'{row.frame},{row.time_s:.3f},"{row.mount}",'
-            + ",".join(f"{distance:.3f}" for distance in distances)
-            + f",{row.ra_ms},{row.ra_direction},{row.dec_ms},{row.dec_direction},,,"
-            + f"{row.star_mass:.0f},{row.snr:.2f},{row.error_code}"
+            f'{row.frame},{row.time_s:.3f},"{row.mount}",{row.dx:.3f},{row.dy:.3f},{row.ra_raw:.3f},{row.dec_raw:.3f},'
+            f"{row.ra_guide:.3f},{row.dec_guide:.3f},{row.ra_ms},{row.ra_direction},{row.dec_ms},{row.dec_direction},,,"
+            f"{row.star_mass:.0f},{row.snr:.2f},{row.error_code}"
         )
 
     def info(self, text: str) -> None:

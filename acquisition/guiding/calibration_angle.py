@@ -111,10 +111,11 @@ def angle_step(
         over_ra += weight * near_ra
         over_dec += weight * near_dec
     jolt_ra, jolt_dec = sent_ra - recent[_MIDDLE - 1][3], sent_dec - recent[_MIDDLE - 1][4]
-    filters, noise, found = watch.filters.copy(), watch.noise.copy(), np.empty((2, 2))
-    given = np.array([[middle_ra, middle_dec], [over_dec, over_ra], [_JOLT * jolt_ra**2, _JOLT * jolt_dec**2]])
-    leaks.follow(filters, noise, _WALKS, _MEMORY, middle_s - watch.t_s, given[0], given[1], given[2], found)
-    (into_ra, ra_variance), (into_dec, dec_variance) = found.tolist()
+    filters, noise = watch.filters.copy(), watch.noise.copy()
+    into_ra, ra_variance, into_dec, dec_variance = leaks.follow(
+        filters, noise, _WALKS, _MEMORY, middle_s - watch.t_s,
+        (middle_ra, middle_dec), (over_dec, over_ra), (_JOLT * jolt_ra**2, _JOLT * jolt_dec**2),
+    )  # fmt: skip
     # a turned camera leaks with opposite signs
     variance = 1 / (1 / ra_variance + 1 / dec_variance)
     sine = variance * (into_dec / dec_variance - into_ra / ra_variance)

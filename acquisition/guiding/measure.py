@@ -133,9 +133,10 @@ class FrameSource:
             image = await self._next(exposure_s)
         except DeviceError as error:
             return str(error)
-        self.rotator_deg = image.facts.rotator_deg
-        start_s = image.facts.start_loop_s
-        took_s = image.facts.exposure_s or 0.0
+        facts = image.facts
+        self.rotator_deg = facts.rotator_deg
+        start_s = facts.start_loop_s
+        took_s = facts.exposure_s or 0.0
         if start_s is None:
             start_s = asyncio.get_running_loop().time() - took_s
         if start_s < self._not_before_s:
@@ -153,7 +154,7 @@ class FrameSource:
         stars = image.get_meta_safe(GuideStars) or GuideStars()
         # the chain's offset is of another place in a turned field: `kernels.combine.Motion.midway`
         moved = complex(offsets.dx, offsets.dy) * (1 + cmath.exp(1j * math.radians(stars.turn_deg))) / 2
-        utc = image.facts.start_utc or utc_now()
+        utc = facts.start_utc or utc_now()
         return Measurement(
             start_s + took_s / 2, utc + timedelta(seconds=took_s / 2), took_s,
             moved.real, moved.imag, offsets.dx_err, offsets.dy_err,

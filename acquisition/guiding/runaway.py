@@ -75,11 +75,10 @@ def watch_step(watch: Watch, t_s: float, position_px: float, displacement_px: fl
     frames = (*watch.frames, WatchedFrame(t_s, position_px, sent_px))
     if watch.suspects:
         return _judged(replace(watch, frames=frames)) if len(frames) > _HELD else replace(watch, frames=frames)
-    frames = frames[-_FRAMES - 1 :]
-    watch = replace(watch, frames=frames)
+    frames, suspects = frames[-_FRAMES - 1 :], watch.suspects
     if t_s >= watch.quiet_until_s and abs(displacement_px) >= _FAR_PX and _runs_off(frames, displacement_px):
-        return replace(watch, suspects=frames, frames=frames[-1:])
-    return watch
+        frames, suspects = frames[-1:], frames
+    return Watch(frames, suspects, quiet_until_s=watch.quiet_until_s)
 
 
 def star_lost(watch: Watch) -> Watch:

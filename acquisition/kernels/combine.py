@@ -42,8 +42,6 @@ class Motion:
         Of stretch and of turn.
     used : ndarray of bool
         Stars that agree.
-    residual : ndarray, shape [n, 2]
-        Displacement less the model's, px.
     excess : float
         Variance of one star beyond its stated one that the scatter of the used stars suggests, px²; negative when they
         agree better than stated, NaN with fewer than 3.
@@ -58,7 +56,6 @@ class Motion:
     cov: float
     var_turn: float
     used: NDArray[np.bool_]
-    residual: Array
     excess: float
 
     @property
@@ -104,7 +101,7 @@ def combine(
     n = len(displacement)
     if n == 0:
         raise ValueError("no star to combine; need at least 1")
-    used, residual, out = np.zeros(n, np.bool_), np.zeros((n, 2)), np.zeros(9)
+    used, out = np.zeros(n, np.bool_), np.zeros(9)
     total = np.ascontiguousarray(variance, np.float64) + floor_px**2
     _combine(
         np.ascontiguousarray(displacement, np.float64),
@@ -114,11 +111,10 @@ def combine(
         turn[1],
         min(turn_err, 1e3),
         used,
-        residual,
         out,
     )
     dx, dy, stretch, turned, var_dx, var_dy, cov, var_turn, excess = out.tolist()
-    return Motion(dx, dy, stretch, turned, var_dx, var_dy, cov, var_turn, used, residual, excess)
+    return Motion(dx, dy, stretch, turned, var_dx, var_dy, cov, var_turn, used, excess)
 
 
 @compiled
@@ -282,7 +278,6 @@ def _combine(
     b0: float,
     turn_err: float,
     used: NDArray[np.bool_],
-    residual: Array,
     out: Array,
 ) -> None:
     n = len(d)
@@ -294,13 +289,11 @@ def _combine(
         _refine(d, v, p, a0, b0, max(turn_err, 1e-12), extra, used, best, inverse)
     chi2, weight, weight2, count = 0.0, 0.0, 0.0, 0
     for i in range(n):
-        residual[i, 0] = d[i, 0] - (best[0] + best[2] * p[i, 0] - best[3] * p[i, 1])
-        residual[i, 1] = d[i, 1] - (best[1] + best[3] * p[i, 0] + best[2] * p[i, 1])
         if used[i]:
             count += 1
+            chi2 += _squared(d, v, p, best, i, extra)
             for axis in range(2):
                 w = 1.0 / (v[i, axis] + extra)
-                chi2 += residual[i, axis] ** 2 * w
                 weight += w
                 weight2 += w * w
     for m in range(4):

@@ -31,9 +31,9 @@ def new_filters(positions: tuple[float, float], hypotheses: int) -> tuple[FloatA
 
 @compiled
 def follow(
-    filters: FloatArray, noise: FloatArray, walks: FloatArray, memory: float, dt_s: float, positions: FloatArray,
-    others: FloatArray, jolts: FloatArray, leaks: FloatArray,
-) -> None:  # fmt: skip
+    filters: FloatArray, noise: FloatArray, walks: FloatArray, memory: float, dt_s: float,
+    positions: tuple[float, float], others: tuple[float, float], jolts: tuple[float, float],
+) -> tuple[float, float, float, float]:  # fmt: skip
     """Advance all filters by `dt_s` and give them a measurement; outliers count less.
 
     Parameters
@@ -45,16 +45,20 @@ def follow(
         Process noise of position (1/s) and velocity (1/s³), in units of the measurement's variance.
     memory : float
         Measurements that scores and noise remember.
-    positions : array (2,)
+    positions : (float, float)
         Measured.
-    others : array (2,)
+    others : (float, float)
         What may leak: the other axis.
-    jolts : array (2,)
+    jolts : (float, float)
         Variance to add to each position.
-    leaks : array (2, 2)
-        Gets each axis' leak, the mean over its filters, and its variance.
+
+    Returns
+    -------
+    (float, float, float, float)
+        Each axis' leak, the mean over its filters, and its variance.
     """
     n, keep = filters.shape[1], 1 - 1 / memory
+    leaks, ph = np.empty((2, 2)), np.empty(3)
     for axis in range(2):
         other, variance0 = others[axis], noise[1 + axis] / noise[0]
         before = _shares(filters[axis, :, 12])
@@ -73,7 +77,8 @@ def follow(
             p[1, 0] += walk_v * dt_s**2 / 2
             p[1, 1] += walk_v * dt_s
             p[2, 2] += _CHANGE_PER_S * dt_s
-            ph = p[:, 0] + p[:, 2] * other
+            for j in range(3):
+                ph[j] = p[j, 0] + p[j, 2] * other
             innovation = positions[axis] - x[0] - x[2] * other
             variance = ph[0] + ph[2] * other + variance0
             surprise = innovation * innovation / variance
@@ -89,6 +94,7 @@ def follow(
         leaks[axis, 0] = (share * filters[axis, :, 2]).sum()
         leaks[axis, 1] = (share * (filters[axis, :, 11] + (filters[axis, :, 2] - leaks[axis, 0]) ** 2)).sum()
     noise[0] = keep * noise[0] + 0.5
+    return leaks[0, 0], leaks[0, 1], leaks[1, 0], leaks[1, 1]
 
 
 @compiled

@@ -14,7 +14,7 @@ from acquisition.kernels.compiled import compiled, vectorised
 
 from .process import Coloured, Floats, Process, add, between, ornstein_uhlenbeck
 from .setup import AirSpec, Layer
-from .streams import NORMAL_BITS, NORMALS, Subject, generator, key
+from .streams import NORMALS, Subject, generator, key, normal, numbered
 
 WAVELENGTH_M = 500e-9
 ARCSEC_PER_RAD = 180 * 3600 / math.pi
@@ -238,26 +238,19 @@ def twinkle(stars: NDArray[np.uint64], seed: int, sigma: float, start_s: float, 
         RMS over `TWINKLE_S`.
     """
     flux = np.empty(len(stars))
-    _twinkle(flux, stars, key(seed, Subject.JITTER), sigma, start_s / TWINKLE_S, end_s / TWINKLE_S)
+    _twinkle(flux, stars, key(seed, Subject.JITTER), sigma, start_s / TWINKLE_S, end_s / TWINKLE_S, NORMALS)
     return flux
 
 
 @compiled
-def _twinkle(flux: Floats, stars: NDArray[np.uint64], key: np.uint64, sigma: float, start: float, end: float) -> None:
+def _twinkle(
+    flux: Floats, stars: NDArray[np.uint64], key: np.uint64, sigma: float, start: float, end: float,
+    normals: NDArray[np.float32],
+) -> None:  # fmt: skip
     for star in range(stars.shape[0]):
         total = 0.0
         for step in range(math.floor(start), math.ceil(end)):
             share = min(step + 1.0, end) - max(float(step), start)
-            total += share * math.exp(sigma * _deviate(stars[star] ^ key, step) - sigma**2 / 2)
+            deviate = normal(normals, numbered(stars[star] ^ key, step))
+            total += share * math.exp(sigma * deviate - sigma**2 / 2)
         flux[star] = total / (end - start)
-
-
-@compiled
-def _deviate(star: np.uint64, step: int) -> float:
-    """A normal deviate from two numbers: SplitMix64 (Steele et al. 2014), then from a table."""
-    z = star + np.uint64(step + 1) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z ^= z >> np.uint64(31)
-    mask = np.uint64(2**NORMAL_BITS - 1)
-    return float(NORMALS[z & mask] + NORMALS[(z >> np.uint64(32)) & mask])

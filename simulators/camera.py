@@ -36,7 +36,7 @@ from .frame import render, warm_up, whole, window
 from .pointing import airmass
 from .shared_world import WORLD_OPTIONS, shared_world, whole_number
 from .signal import Signal
-from .streams import Subject, generator, key
+from .streams import Subject, generator, key, key_of
 from .world import Field, World
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,7 @@ class SimulatedCamera:
         self._number = world.n_cameras
         self._id = f"sim-{world.seed}-{self._number}"
         world.n_cameras += 1
+        self._noise_key = key(world.seed, Subject.NOISE, self._number)
         self._spec = world.setup.sensor
         self._users = 0  # connects without their close
         self._closed = Signal()
@@ -218,7 +219,7 @@ class SimulatedCamera:
         return Image.from_camera(pixels, self._facts(settings, field, start))
 
     async def _render(self, settings: CameraSettings, field: Field, temp_c: float, number: int) -> chip.Pixels:
-        asked = self.world, settings, field, temp_c, key(self.world.seed, Subject.NOISE, self._number, number)
+        asked = self.world, settings, field, temp_c, key_of(self._noise_key, number)
         part = window(self._spec, settings)
         small = part.width * part.height <= SMALL_PX
         return render(*asked) if small else await asyncio.to_thread(render, *asked)

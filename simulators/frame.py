@@ -17,19 +17,21 @@ from .process import Floats
 from .psf import psf_parts
 from .render import (
     NO_MAP,
-    NO_TABLE,
     Bits,
     Boxes,
     Electronics,
     Electrons,
     Ground,
+    add_points,
     add_stars,
     digitise,
-    draw_ground,
+    even_ground,
     ground_table,
     spill,
+    uneven_ground,
 )
 from .setup import SensorSpec
+from .streams import NORMALS
 from .world import NO_STARS, Field, Window, World
 
 _spare: deque[Electrons] = deque(maxlen=4)
@@ -48,40 +50,45 @@ def render(world: World, settings: CameraSettings, field: Field, temp_c: float, 
         glow=NO_MAP if structure.glow is None else structure.glow,
         glow_s=exposure_s * warmth,
     )
-    electronics = _electronics(spec, structure, settings, noise_key)
-    table = _table(ground, electronics) if structure.even and spec.noise else NO_TABLE
+    electronics = _electronics(spec, structure, settings)
     light, counts = _spare_map((part.height, part.width)), np.empty((part.height, part.width), np.uint16)
-    points = chip.points(spec, world.hot, structure, exposure_s, warmth, noise_key)
-    draw_ground(light, points, ground, electronics, part.x, part.y, noise_key, table, counts)
+    light.fill(0)
+    lit = [_add_pixels(light, part, ground, world.single_pixels, exposure_s * warmth, noise_key)]
+    rays = chip.cosmic_rays(spec, exposure_s, noise_key) if spec.cosmic_rays_per_cm2_min else None
+    if rays is not None:
+        lit.append(_add_pixels(light, part, ground, rays, 1.0, noise_key))
     parts = psf_parts(world.setup.optics, field.sigma_px, world.scale_arcsec_per_px)
     flux_e = field.flux_e_per_s * exposure_s
-    boxes = add_stars(light, part.x, part.y, field.x, field.y, flux_e, field.path, field.sigma_px, parts)
-    if len(field.trails):
-        boxes = np.concatenate([boxes, *(_add_trail(light, part, trail, field.sigma_px) for trail in field.trails)])
+    lit.append(add_stars(light, part.x, part.y, field.x, field.y, flux_e, field.path, field.sigma_px, parts))
+    lit += [_add_trail(light, part, trail, field.sigma_px) for trail in field.trails]
     if spec.blooming:
         spill(light, ground, part.x, part.y, spec.full_well_e)
-        boxes = np.array([[0, part.width - 1, 0, part.height - 1]])
-    digitise(light, boxes, ground, electronics, part.x, part.y, noise_key, counts)
+    if structure.even and spec.noise:
+        even_ground(part.x, part.y, spec.width_px, noise_key, *_table(ground, electronics), electronics.shift, counts)
+        digitise(light, np.concatenate(lit), ground, electronics, part.x, part.y, noise_key, counts)
+    else:
+        uneven_ground(light, ground, electronics, part.x, part.y, noise_key, counts)
     _spare.append(light.reshape(-1))
     if settings.bits == 8:
         return chip.bin_pixels((counts >> (spec.adc_bits - 8)).astype(np.uint8), settings.binning, spec.bins_sum)
     return chip.bin_pixels(counts, settings.binning, spec.bins_sum)
 
 
-def _electronics(
-    spec: SensorSpec, structure: chip.Structure, settings: CameraSettings, noise_key: np.uint64
-) -> Electronics:
-    gain, bias_adc = settings.gain or 0.0, (settings.offset or 0.0) * spec.bias_adc_per_offset
+def _electronics(spec: SensorSpec, structure: chip.Structure, settings: CameraSettings) -> Electronics:
+    gain = settings.gain or 0.0
     return Electronics(
         read_noise_e=chip.read_noise_e(spec, gain),
         full_well_e=spec.full_well_e,
         bend=spec.nonlinearity / spec.full_well_e,
         e_per_adc=chip.egain_e_per_adc(spec, gain),
-        rows_adc=chip.row_offsets_adc(spec, bias_adc, noise_key),
+        bias_adc=(settings.offset or 0.0) * spec.bias_adc_per_offset,
+        slope_adc_per_row=spec.bias_slope_adc / max(spec.height_px - 1, 1),
+        row_noise_adc=spec.row_noise_adc,
         columns_adc=structure.columns_adc,
         adc_max=2**spec.adc_bits - 1,
         shift=16 - spec.adc_bits if settings.bits == 16 else 0,
         noisy=spec.noise,
+        normals=NORMALS,
     )
 
 
@@ -92,7 +99,7 @@ def _table(ground: Ground, electronics: Electronics) -> tuple[Bits, Bits]:
         electronics.read_noise_e,
         electronics.full_well_e,
         electronics.e_per_adc,
-        float(electronics.rows_adc[0]),
+        electronics.bias_adc,
         electronics.adc_max,
     )
 
@@ -122,6 +129,15 @@ def _spare_map(shape: tuple[int, int]) -> Electrons:
     except IndexError:  # none, or another thread was quicker
         memory = NO_MAP
     return (memory if memory.size >= size else np.empty(size, np.float32))[:size].reshape(shape)
+
+
+def _add_pixels(
+    light: Electrons, part: Window, ground: Ground, pixels: chip.SinglePixels, seconds: float, noise_key: np.uint64
+) -> Boxes:
+    """Single pixels' electrons; of those that jump in this frame, too."""
+    return add_points(
+        light, ground.flat, part.x, part.y, pixels.x, pixels.y, pixels.e_per_s, pixels.jump_e, seconds, noise_key
+    )
 
 
 def _add_trail(light: Electrons, part: Window, trail: Floats, sigma_px: float) -> Boxes:

@@ -17,17 +17,15 @@ from scipy.special import ndtr
 from acquisition.kernels.compiled import compiled, in_place, vectorised
 
 from .process import Floats
-from .streams import NORMAL_BITS, NORMALS
+from .streams import normal, normal_row, numbered
 
 Electrons = NDArray[np.float32]
 Counts = NDArray[np.uint16]
 Bits = NDArray[np.uint32]
 Boxes = NDArray[np.int64]
 Places = NDArray[np.int64]
-Points = tuple[Places, Places, Floats]
 
 NO_MAP = np.empty((0, 0), np.float32)
-NO_TABLE = (np.empty(0, np.uint32), np.empty(0, np.uint32))
 
 LEAST_NORMAL = 12.0
 """Variance (e-²) above which photon and read noise together are as good as normal, but for skewness."""
@@ -37,9 +35,6 @@ LARGEST_EXACT_MEAN = 200.0
 
 FAINTEST_E = 0.1
 """Electrons per px that are not worth drawing."""
-
-STRIDE = np.uint64(0x9E3779B97F4A7C15)
-"""From one pixel's number to the next one's, among 64-bit ones."""
 
 CDF_STEPS = 256
 CDF_REACH = 6.5
@@ -63,19 +58,23 @@ class Ground(NamedTuple):
 class Electronics(NamedTuple):
     """From electrons to counts: ``floor((min(e, full well) + N(0, read noise)) / e_per_adc + row + column)``.
 
-    Row and column offsets are those of the whole detector; counts lie within 0 and `adc_max`, and are stored so many
-    bits further left. Of a signal S the sensor misses ``bend S²``. Not `noisy`: expected values.
+    A row's offset is the bias, a slope and in each frame a normal deviate (banding), a column's fixed, of the whole
+    detector; counts lie within 0 and `adc_max`, and are stored so many bits further left. Of a signal S the sensor
+    misses ``bend S²``. Not `noisy`: expected values. `normals` are `streams.NORMALS`.
     """
 
     read_noise_e: float
     full_well_e: float
     bend: float
     e_per_adc: float
-    rows_adc: NDArray[np.float32]
+    bias_adc: float
+    slope_adc_per_row: float
+    row_noise_adc: float
     columns_adc: NDArray[np.float32]
     adc_max: int
     shift: int
     noisy: bool
+    normals: NDArray[np.float32]
 
 
 @compiled
@@ -188,19 +187,25 @@ def digitise(
 
 
 @compiled
-def add_points(light: Electrons, flat: Electrons, x0: int, y0: int, x: Places, y: Places, e: Floats) -> Boxes:
+def add_points(
+    light: Electrons, flat: Electrons, x0: int, y0: int, x: Places, y: Places, e_per_s: Floats, jump_e: Floats,
+    seconds: float, key: np.uint64,
+) -> Boxes:  # fmt: skip
     """Add electrons to single pixels, in place, and say to which; several may fall onto one.
 
-    They are no light, and no flat dims them.
+    What comes by jumps is there in every other frame. They are no light, and no flat dims them.
     """
     height, width = light.shape
     boxes = np.empty((x.shape[0], 4), np.int64)
+    jumps = numbered(key, 2)
     n = 0
     for point in range(x.shape[0]):
         i, j = x[point] - x0, y[point] - y0
         if 0 <= i < width and 0 <= j < height:
-            even = e[point] if flat.shape[0] == 0 else e[point] / flat[y[point], x[point]]
-            light[j, i] += np.float32(even)
+            e = e_per_s[point] * seconds
+            if jump_e[point] > 0 and numbered(jumps, point) & np.uint64(1):
+                e += jump_e[point]
+            light[j, i] += np.float32(e if flat.shape[0] == 0 else e / flat[y[point], x[point]])
             boxes[n, 0], boxes[n, 1], boxes[n, 2], boxes[n, 3] = i, i, j, j
             n += 1
     return boxes[:n]
@@ -229,26 +234,6 @@ def even_ground(
 
 
 @compiled
-def draw_ground(
-    light: Electrons, points: Points, ground: Ground, electronics: Electronics, x0: int, y0: int, key: np.uint64,
-    table: tuple[Bits, Bits], counts: Counts,
-) -> None:  # fmt: skip
-    """A frame without stars in a single call, which leaves Python to others: `light` and `counts` are written to.
-
-    `points` are pixels' own electrons, see `add_points`; `table` is that of `ground_table` where pixels are all alike
-    but for these, else empty.
-    """
-    light[:] = np.float32(0.0)
-    boxes = add_points(light, ground.flat, x0, y0, points[0], points[1], points[2])
-    if table[0].shape[0] > 0:
-        width = electronics.columns_adc.shape[0]
-        even_ground(x0, y0, width, key, table[0], table[1], electronics.shift, counts)
-        digitise(light, boxes, ground, electronics, x0, y0, key, counts)
-    else:
-        uneven_ground(light, ground, electronics, x0, y0, key, counts)
-
-
-@compiled
 def uneven_ground(
     light: Electrons, ground: Ground, electronics: Electronics, x0: int, y0: int, key: np.uint64, counts: Counts
 ) -> None:
@@ -268,28 +253,29 @@ def _convert(
     Where neither photons nor full well show their own shape, photon and read noise come from one normal deviate,
     corrected for the sum's skewness (Cornish & Fisher 1938); elsewhere each from its own distribution.
     """
-    n, first = means.shape[0], y * electronics.columns_adc.shape[0] + x0
+    n, normals, first = means.shape[0], electronics.normals, y * electronics.columns_adc.shape[0] + x0
     read_noise_e, full_well_e, noisy = electronics.read_noise_e, electronics.full_well_e, electronics.noisy
-    columns, bias = electronics.columns_adc[x0 : x0 + n], electronics.rows_adc[y]
     e_per_adc, top, shift = electronics.e_per_adc, electronics.adc_max, electronics.shift
+    columns, row_key = electronics.columns_adc[x0 : x0 + n], numbered(numbered(key, 0), y)
+    bias = electronics.bias_adc + electronics.slope_adc_per_row * y
+    bias += electronics.row_noise_adc * normal(normals, row_key)
     low, high = np.float32(max(LEAST_NORMAL - read_noise_e**2, 0.0)), np.float32(0.8 * full_well_e)
     if not noisy or read_noise_e <= 0.7:
         low = high + np.float32(1.0)
-    halves = _mixed(key)
-    begin = np.uint32(np.uint32(halves & np.uint64(0xFFFFFFFF)) + np.uint32(first))
-    _normals(begin, np.uint32(halves >> np.uint64(32)), deviates[:n])
+    normal_row(normals, row_key, x0, deviates[:n])
     _count(means, deviates[:n], columns, read_noise_e**2, electronics.bend, 1 / e_per_adc, bias, top, shift, counts[:n])
     if _within(means, low, high) == n:
         return
+    pixel_key = numbered(key, 1)
     for i in range(n):
         if low <= means[i] <= high:
             continue
         mean_e = float(means[i])
         mean_e -= electronics.bend * mean_e**2
-        own = _mixed(key + np.uint64(first + i) * STRIDE)
-        charge = min(_poisson(mean_e, own) if noisy else mean_e, full_well_e)
+        own = numbered(pixel_key, first + i)
+        charge = min(poisson(normals, mean_e, own) if noisy else mean_e, full_well_e)
         if noisy:
-            charge += read_noise_e * _normal(_mixed(own))
+            charge += read_noise_e * normal(normals, numbered(own, 0))
         counts[i] = min(max(math.floor(charge / e_per_adc + bias + columns[i]), 0), top) << shift
 
 
@@ -382,19 +368,10 @@ def _add_glow(glow: Electrons, seconds: np.float32, means: Electrons) -> None:
         means[i] += glow[i] * seconds
 
 
-@compiled
-def _mixed(z: np.uint64) -> np.uint64:
-    """64 random bits from a number: SplitMix64 (Steele et al. 2014)."""
-    z += STRIDE
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
 @in_place
 def _random_row(key: np.uint64, first: int, bits: Bits) -> None:
     """32 random bits for each pixel from its number: a bijection (Wellons' lowbias32) between two halves of a key."""
-    halves = _mixed(key)
+    halves = numbered(key, 0)
     begin, other = np.uint32(np.uint32(halves & np.uint64(0xFFFFFFFF)) + np.uint32(first)), np.uint32(halves >> 32)
     for i in range(bits.shape[0]):
         bits[i] = _shuffled(np.uint32(begin + np.uint32(i)), other)
@@ -409,30 +386,15 @@ def _shuffled(z: np.uint32, other: np.uint32) -> np.uint32:
     return np.uint32(z ^ (z >> np.uint32(16)))
 
 
-@vectorised
-def _normals(begin: np.uint32, other: np.uint32, deviates: Electrons) -> None:
-    """A standard normal deviate for each pixel: what `_random_row` draws, as two entries of a table."""
-    mask, upper = np.uint32(2**NORMAL_BITS - 1), np.uint32(NORMAL_BITS)
-    for i in range(deviates.shape[0]):
-        bits = _shuffled(np.uint32(begin + np.uint32(i)), other)
-        deviates[i] = NORMALS[bits & mask] + NORMALS[(bits >> upper) & mask]
-
-
 @compiled
-def _normal(bits: np.uint64) -> float:
-    mask = np.uint64(2**NORMAL_BITS - 1)
-    return float(NORMALS[bits & mask] + NORMALS[(bits >> np.uint64(32)) & mask])
-
-
-@compiled
-def _poisson(mean: float, bits: np.uint64) -> float:
+def poisson(normals: NDArray[np.float32], mean: float, bits: np.uint64) -> float:
     """A Poisson deviate: by inversion below a mean of 8, above a rounded normal deviate with the right skewness.
 
     (Cornish & Fisher 1938. At 8 its cumulative distribution is within 0.002 of the exact one; a plain normal deviate
     at 30 is within 0.012.)
     """
     if mean >= 8.0:
-        deviate = _normal(bits)
+        deviate = normal(normals, bits)
         return max(0.0, math.floor(mean + math.sqrt(mean - 5 / 36) * deviate + (deviate**2 - 1) / 6 + 0.5))
     uniform = float(bits >> np.uint64(11)) * 2.0**-53
     chance = math.exp(-mean)

@@ -5,43 +5,53 @@ In: a `SensorSpec` and camera settings. Out: what the renderer and the header ne
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .process import Floats
+from .render import poisson
 from .setup import OpticsSpec, SensorSpec
-from .streams import Subject, generator
+from .streams import NORMALS, Subject, generator, key_of
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 
-Places = NDArray[np.int64]
-Points = tuple[Places, Places, Floats]
-"""x, y and electrons of single pixels."""
-
-
 @dataclass(frozen=True, slots=True)
-class HotPixels:
-    """Defects that stay where they are: detector coordinates and rates at the sensor's `dark_temp_c`."""
+class SinglePixels:
+    """Electrons of single pixels: arrays of one length.
+
+    Attributes
+    ----------
+    x, y : detector px
+    e_per_s : what they have at the sensor's `dark_temp_c`
+    jump_e : what they have beside in every other frame
+    """
 
     x: NDArray[np.int64]
     y: NDArray[np.int64]
     e_per_s: Floats
+    jump_e: Floats
 
 
-def hot_pixels(spec: SensorSpec, seed: int) -> HotPixels:
-    """The sensor's hot and warm pixels, rates log-normal."""
+def single_pixels(spec: SensorSpec, structure: Structure, seed: int) -> SinglePixels:
+    """The sensor's hot and warm pixels, rates log-normal, and those that jump."""
     random = generator(seed, Subject.PIXELS)
-    size = spec.width_px * spec.height_px
+    size, n_jumping = spec.width_px * spec.height_px, len(structure.telegraph_x)
     n, n_warm = round(spec.hot_share * size), round(spec.warm_share * size)
     where = np.sort(random.choice(size, n, replace=False))
     rates = spec.hot_median_e_per_s * random.lognormal(0.0, spec.hot_sigma, n)
     warm = random.choice(size, n_warm, replace=False)
     where = np.concatenate([where, warm])
     rates = np.concatenate([rates, spec.hot_median_e_per_s / 100 * random.lognormal(0.0, spec.hot_sigma, n_warm)])
-    return HotPixels(where % spec.width_px, where // spec.width_px, rates)
+    return SinglePixels(
+        np.concatenate([where % spec.width_px, structure.telegraph_x]),
+        np.concatenate([where // spec.width_px, structure.telegraph_y]),
+        np.concatenate([rates, np.zeros(n_jumping)]),
+        np.concatenate([np.zeros(len(rates)), np.full(n_jumping, spec.telegraph_e)]),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,50 +135,22 @@ def _glow(spec: SensorSpec) -> NDArray[np.float32] | None:
     return glow
 
 
-def points(
-    spec: SensorSpec, hot: HotPixels, structure: Structure, exposure_s: float, warmth: float, noise_key: np.uint64
-) -> Points:
-    """The electrons of single pixels in one frame: hot and telegraph pixels, cosmic rays."""
-    random = generator(int(noise_key), Subject.HITS)
-    kinds = [(hot.x, hot.y, hot.e_per_s * (exposure_s * warmth))]
-    if len(structure.telegraph_x):
-        kinds.append(telegraph(spec, structure, random))
-    if spec.cosmic_rays_per_cm2_min:
-        kinds.append(cosmic_rays(spec, exposure_s, random))
-    x, y, e = (np.concatenate(column) for column in zip(*kinds, strict=True))
-    return x, y, e
-
-
-def telegraph(spec: SensorSpec, structure: Structure, random: np.random.Generator) -> Points:
-    """The telegraph pixels' electrons in one frame: on their upper level or not."""
-    up = random.random(len(structure.telegraph_x)) < 0.5
-    return structure.telegraph_x, structure.telegraph_y, np.where(up, spec.telegraph_e, 0.0)
-
-
-def cosmic_rays(spec: SensorSpec, exposure_s: float, random: np.random.Generator) -> Points:
-    """Tracks of charged particles: lengths and charges log-normal."""
+def cosmic_rays(spec: SensorSpec, exposure_s: float, noise_key: np.uint64) -> SinglePixels | None:
+    """Tracks of charged particles in one frame, lengths and charges log-normal: electrons; None without any."""
     area_cm2 = spec.width_px * spec.height_px * (spec.pixel_size_um * 1e-4) ** 2
+    tracks_key = key_of(noise_key, 3)
+    n = poisson(NORMALS, spec.cosmic_rays_per_cm2_min * area_cm2 * exposure_s / 60, tracks_key)
+    if n == 0:
+        return None
+    random = generator(int(tracks_key), Subject.HITS)
     tracks = []
-    for _ in range(int(random.poisson(spec.cosmic_rays_per_cm2_min * area_cm2 * exposure_s / 60))):
+    for _ in range(int(n)):
         start_x, start_y = random.uniform(0, spec.width_px), random.uniform(0, spec.height_px)
         angle, charge_e = random.uniform(0, np.pi), random.lognormal(6.0, 0.7) / 2
         along = np.arange(0, random.lognormal(1.2, 0.8), 0.5)
         tracks.append((start_x + along * np.cos(angle), start_y + along * np.sin(angle), np.full(len(along), charge_e)))
-    if not tracks:
-        nothing = np.empty(0, np.int64)
-        return nothing, nothing, np.empty(0)
     x, y, e = (np.concatenate(column) for column in zip(*tracks, strict=True))
-    return np.floor(x).astype(np.int64), np.floor(y).astype(np.int64), e
-
-
-def row_offsets_adc(spec: SensorSpec, bias_adc: float, noise_key: np.uint64) -> NDArray[np.float32]:
-    """Each row's offset in one frame: the bias, the fixed slope, and banding."""
-    rows = np.full(spec.height_px, bias_adc)
-    if spec.bias_slope_adc:
-        rows += spec.bias_slope_adc * np.linspace(0, 1, spec.height_px)
-    if spec.row_noise_adc:
-        rows += spec.row_noise_adc * generator(int(noise_key), Subject.ROWS).standard_normal(spec.height_px)
-    return rows.astype(np.float32)
+    return SinglePixels(np.floor(x).astype(np.int64), np.floor(y).astype(np.int64), e, np.zeros(len(e)))
 
 
 def dark_factor(spec: SensorSpec, temp_c: float) -> float:
@@ -183,7 +165,7 @@ def egain_e_per_adc(spec: SensorSpec, gain: float) -> float:
 
 def read_noise_e(spec: SensorSpec, gain: float) -> float:
     """RMS of one pixel's read noise: the part before the gain stage and the part behind it."""
-    return float(np.hypot(spec.read_noise_e, spec.read_noise_adc * egain_e_per_adc(spec, gain)))
+    return math.hypot(spec.read_noise_e, spec.read_noise_adc * egain_e_per_adc(spec, gain))
 
 
 def stored_adu_per_adc(spec: SensorSpec, bits: int) -> float:

@@ -1,6 +1,6 @@
 """Random streams: one independent stream per subject, so that a change to one never touches another.
 
-In: the world's one seed. Out: numpy seed sequences and generators.
+In: the world's one seed. Out: numpy generators, and for kernels a key's numbers: numbered ones, from any of them on.
 """
 
 from __future__ import annotations
@@ -10,12 +10,19 @@ import math
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
-NORMAL_BITS = 12
-_quantiles = ndtri((np.arange(2**NORMAL_BITS) + 0.5) / 2**NORMAL_BITS)
-NORMALS = (_quantiles / _quantiles.std() / math.sqrt(2)).astype(np.float32)
-"""Two entries drawn at random add up to a standard normal deviate."""
+from acquisition.kernels.compiled import compiled, vectorised
+
+NORMAL_BITS = 17
+STRETCH = 1024
+_quantiles = np.random.default_rng(0).permutation(ndtri((np.arange(2**NORMAL_BITS) + 0.5) / 2**NORMAL_BITS))
+NORMALS = np.resize(_quantiles / _quantiles.std() / math.sqrt(2), 2**NORMAL_BITS + STRETCH).astype(np.float32)
+"""Two entries drawn at random add up to a standard normal deviate, two stretches of entries to a row of them.
+
+The table is shuffled, and goes on with its own beginning. Two rows have a stretch in common once in 2^15 times.
+"""
 
 
 class Subject(enum.IntEnum):
@@ -54,3 +61,44 @@ def generator(seed: int, subject: Subject, *which: int) -> np.random.Generator:
 def key(seed: int, subject: Subject, *which: int) -> np.uint64:
     """64 bits to key a counter-based generator with."""
     return np.uint64(np.random.SeedSequence(seed, spawn_key=(subject, *which)).generate_state(1, np.uint64)[0])
+
+
+def key_of(key: np.uint64, number: int) -> np.uint64:
+    """The key of one of a subject's numbered things, of which there are too many to derive each from the seed."""
+    return np.uint64(numbered(key, number))
+
+
+@compiled
+def numbered(key: np.uint64, number: int) -> np.uint64:
+    """A key's 64 random bits of this number (from 0): SplitMix64 (Steele et al. 2014)."""
+    z = key + np.uint64(number + 1) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@compiled
+def normal(normals: NDArray[np.float32], bits: np.uint64) -> float:
+    """A standard normal deviate; `normals` is `NORMALS`."""
+    mask = np.uint64(2**NORMAL_BITS - 1)
+    return float(normals[bits & mask] + normals[(bits >> np.uint64(32)) & mask])
+
+
+@compiled
+def normal_row(normals: NDArray[np.float32], key: np.uint64, first: int, deviates: NDArray[np.float32]) -> None:
+    """Standard normal deviates of a row's numbers from the first one on; `normals` is `NORMALS`."""
+    mask, done = np.uint64(2**NORMAL_BITS - 1), 0
+    while done < deviates.shape[0]:
+        part, begin = divmod(first + done, STRETCH)
+        until = min(deviates.shape[0], done + STRETCH - begin)
+        bits = numbered(key, part)
+        one, other = begin + np.int64(bits & mask), begin + np.int64((bits >> np.uint64(32)) & mask)
+        n = until - done
+        _add(normals[one : one + n], normals[other : other + n], deviates[done:until])
+        done = until
+
+
+@vectorised
+def _add(one: NDArray[np.float32], other: NDArray[np.float32], total: NDArray[np.float32]) -> None:
+    for i in range(total.shape[0]):
+        total[i] = one[i] + other[i]

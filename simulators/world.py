@@ -28,7 +28,7 @@ from .pointing import AltAzAxes, SlowError, airmass_of, alt_az_axes, hour_angle_
 from .process import Floats
 from .satellites import Satellites
 from .scenario import Scenario
-from .sensor import HotPixels, Structure, hot_pixels, structure
+from .sensor import SinglePixels, Structure, single_pixels, structure
 from .setup import Setup
 from .sky import Sky, Stars, choose
 from .streams import Subject, generator
@@ -137,8 +137,8 @@ class World:
         self.faults = Faults(faults, setup.mount)
         motion = recording if recording is not None else Disturbance(setup.mount, seed)
         self.mechanics = Mechanics(setup.mount, motion, seed, setup.ra_deg, setup.dec_deg)
-        self.hot: HotPixels = hot_pixels(sensor, seed)
         self.structure: Structure = structure(sensor, telescope, seed)
+        self.single_pixels: SinglePixels = single_pixels(sensor, self.structure, seed)
         self.scale_arcsec_per_px = optics.scale_arcsec_per_px(telescope, sensor.pixel_size_um)
         self.cd_deg_per_px = optics.cd_deg_per_px(telescope, sensor.pixel_size_um)
         self.sigma_px = self._sigma_px(1.0)

@@ -17,7 +17,7 @@ from acquisition.camera import CameraSettings, FrameTruth, Roi
 from acquisition.images import FrameFacts, Image
 from acquisition.mount import Direction
 from simulators.frame import render, warm_up
-from simulators.streams import Subject, key
+from simulators.streams import Subject, key, key_of
 from simulators.world import Field, World
 
 from .fake import SceneFrame
@@ -36,7 +36,7 @@ class SkyView:
     def __init__(self, world: World) -> None:
         self._world = world
         self._loop = asyncio.get_running_loop()
-        self._number = world.n_cameras
+        self._noise_key = key(world.seed, Subject.NOISE, world.n_cameras)
         world.n_cameras += 1
         self._began_s = self._loop.time() - world.now_s()  # of the world, on the monotonic clock: the library's, too
         self._truths: deque[tuple[float, FrameTruth]] = deque(maxlen=KEPT_TRUTHS)
@@ -75,7 +75,7 @@ class SkyView:
             bits=asked.bits,
             roi=Roi(asked.x, asked.y, asked.width, asked.height),
         )
-        noise = key(self._world.seed, Subject.NOISE, self._number, asked.number)
+        noise = key_of(self._noise_key, asked.number)
         pixels = render(self._world, settings, field, asked.temp_c, noise)
         ctypes.memmove(asked.pixels, np.ascontiguousarray(pixels).ctypes.data, pixels.nbytes)
         self._truths.append((asked.start_monotonic_s, self._world.truth(field, asked.bin, asked.x, asked.y)))

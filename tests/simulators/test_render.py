@@ -10,6 +10,7 @@ from scipy.stats import norm, poisson
 
 from simulators.path import pieces
 from simulators.render import NO_MAP, Electronics, Ground, add_stars, digitise, even_ground, ground_table
+from simulators.streams import NORMALS
 
 ONE_PIECE = np.array([[0.0, 0.0, 1.0, 0.0, 0.0]])
 
@@ -83,11 +84,14 @@ def digitised(light, base_e, *, read_noise_e=4.7, full_well_e=13000.0, e_per_adc
         full_well_e,
         0.0,
         e_per_adc,
-        np.full(shape[0], bias_adc, np.float32),
+        bias_adc,
+        0.0,
+        0.0,
         np.zeros(shape[1], np.float32),
         4095,
         0,
         True,
+        NORMALS,
     )
     counts = np.empty(light.shape, np.uint16)
     table = ground_table(base_e, read_noise_e, full_well_e, e_per_adc, bias_adc, 4095)

@@ -16,7 +16,7 @@ from simulators.psf import moffat_parts, psf_parts
 from simulators.render import NO_MAP, Ground, add_stars, spill
 from simulators.scenario import load_scenario, presets
 from simulators.setup import OpticsSpec, SensorSpec, Setup, SkySpec
-from simulators.streams import Subject, generator, key
+from simulators.streams import Subject, key, key_of
 from simulators.world import World
 
 NO_STARS = SkySpec(faintest_mag=4.01, background_mag_per_arcsec2=18.0)
@@ -28,7 +28,7 @@ NOISY = SensorSpec(width_px=320, height_px=240, hot_share=0.0, dark_e_per_s=0.0)
 def frame(world: World, exposure_s: float, number: int = 1, temp_c: float = 10.0, **settings: object) -> np.ndarray:
     asked = CameraSettings(exposure_s, gain=0.0, offset=8.0, **settings)  # type: ignore[arg-type]
     field = world.field(0.0, exposure_s)
-    return render(world, asked, field, temp_c, key(world.seed, Subject.NOISE, 0, number))
+    return render(world, asked, field, temp_c, key_of(key(world.seed, Subject.NOISE, 0), number))
 
 
 def rig(sensor: SensorSpec, optics: OpticsSpec = PLAIN_OPTICS, sky: SkySpec = NO_STARS) -> World:
@@ -229,8 +229,8 @@ def test_cosmic_rays_come_at_their_rate():
     world = rig(spec, sky=DARK_SKY)
     area = 320 * 240 * 3.75e-4**2
     assert frame(world, 60.0).max() > 2000
-    tracks = [chip.cosmic_rays(spec, 60.0, generator(n, Subject.HITS)) for n in range(100)]
-    lengths = np.array([len(track[0]) for track in tracks])
+    tracks = [chip.cosmic_rays(spec, 60.0, key(n, Subject.HITS)) for n in range(100)]
+    lengths = np.array([len(track.x) for track in tracks if track is not None])
     assert lengths.sum() / 100 == pytest.approx(
         2000 * area * np.mean([math.ceil(2 * v) for v in np.random.default_rng(1).lognormal(1.2, 0.8, 4000)]), rel=0.1
     )

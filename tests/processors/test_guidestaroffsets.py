@@ -67,11 +67,11 @@ def test_motion_while_the_field_turns_and_grows(scene: Scene, turn_deg: float) -
     big = replace(big, flux=np.exp(rng.uniform(*np.log((4e3, 3e4)), 20)))
     processor = GuideStarOffsets()
     offset(processor, big.frame(rng), big.facts)
-    pivot = processor.field.pivot if processor.field else (0.0, 0.0)
+    pivot = processor.field.pivot if processor.field else 0j
     turn, scale, middle = math.radians(turn_deg), 1.001, 255.5
     got = offset(processor, big.frame(rng, 1.5, -2.0, turn=turn, scale=scale), big.facts)
     # truth: the motion of the place whose way has the pivot as its middle
-    p, t = complex(*pivot) - complex(middle, middle), complex(1.5, -2.0)
+    p, t = pivot - complex(middle, middle), complex(1.5, -2.0)
     m = scale * complex(math.cos(turn), math.sin(turn)) - 1
     expected = 2 * (t + m * p) / (2 + m)
     assert got == pytest.approx((expected.real, expected.imag), abs=0.06)

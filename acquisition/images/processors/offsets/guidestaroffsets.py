@@ -20,7 +20,7 @@ from acquisition.images.processors.tangent import sky_to_pixel
 from acquisition.kernels import columns as c
 from acquisition.kernels.track import track
 
-from .starfield import StarField, columns_of, variances
+from .starfield import StarField, columns_of, places_of, variances
 from .starreport import ratios, reasons_against, report_of, shape_of, why_lost
 from .starselection import nearest, survey, why_none
 
@@ -157,15 +157,14 @@ class GuideStarOffsets(ImageProcessor):
         weight = 1.0 / variance.sum(axis=1)
         field_ = StarField(
             number=list(range(1, len(table) + 1)),
-            x=table[:, c.X].copy(),
-            y=table[:, c.Y].copy(),
+            place=places_of(table),
             variance=variance,
             flux=table[:, c.FLUX].tolist(),
             signal=table[:, c.SIGNAL].tolist(),
             psf=stars.psf,
             detector=detector,
             window_sigma_px=window_sigma_px,
-            pivot=(float(np.average(table[:, c.X], weights=weight)), float(np.average(table[:, c.Y], weights=weight))),
+            pivot=complex(np.average(places_of(table), weights=weight)),
             pattern=stars.places[:60],
             shape=plane.frame.shape,
             next_number=len(table) + 1,

@@ -5,6 +5,7 @@ In: their measurements in a frame. Out: where they will be in the next; the moti
 
 from __future__ import annotations
 
+import cmath
 import math
 from dataclasses import dataclass, field
 from typing import cast
@@ -23,6 +24,7 @@ from acquisition.kernels.track import track
 from .starselection import choose
 
 Array = NDArray[np.float64]
+Complex = NDArray[np.complex128]
 Columns = list[list[float]]
 
 _ANY_TURN = 0.05  # standard deviation of a turn of which nothing is known, radians
@@ -32,51 +34,45 @@ _ANY_TURN = 0.05  # standard deviation of a turn of which nothing is known, radi
 class StarField:
     """The stars that are followed, and what has been learned of them; arrays and lists have one entry a star.
 
-    Places are 0-based pixels of the plane that is measured (for raw Bayer frames, of half the size).
+    Places are x + iy, 0-based pixels of the plane that is measured (for raw Bayer frames, of half the size): a turn of
+    the field, with its change of scale, is a factor then.
     """
 
     number: list[int]
-    x: Array  # in the system of the first frame
-    y: Array
+    place: Complex  # in the system of the first frame
     variance: Array  # of the place, [n, 2], px²
     flux: list[float]  # ADU, as last seen in good light
     signal: list[float]
     psf: Psf
     detector: Detector
     window_sigma_px: float | None  # of windowed centroids; None: fits
-    pivot: tuple[float, float]  # about which the field turns; the offset is the motion of this point
+    pivot: complex  # about which the field turns; the offset is the motion of this point
     pattern: Array  # x, y, flux of all stars of the first frame, for finding the field again
     shape: tuple[int, int]
-    motion: tuple[float, float] = (0.0, 0.0)  # of the pivot, in the last measured frame, px
-    turn: tuple[float, float] = (0.0, 0.0)
+    motion: complex = 0j  # of the pivot, in the last measured frame, px
+    turn: complex = 0j  # of the field, with its stretch: the factor less 1
     turn_err: float = 1e-4
     excess: float = 0.0  # variance of a star beyond its stated one, px²: differential seeing
     excess_weight: float = 8.0  # frames that the expectation of no excess counts for
     unseen: int = 0  # frames since the field was last measured
     next_number: int = field(default=1)
 
-    def predicted(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """Where places of the first frame's system are in a frame, by the last motion."""
-        a, b = 1.0 + self.turn[0], self.turn[1]
-        px, py = self.pivot
-        x0, y0 = px + self.motion[0] - a * px + b * py, py + self.motion[1] - b * px - a * py
-        return a * x - b * y + x0, b * x + a * y + y0
+    def predicted(self) -> Complex:
+        """Where the stars are in a frame, by the last motion."""
+        return (1.0 + self.turn) * (self.place - self.pivot) + (self.pivot + self.motion)
 
-    def in_first_frame(self, x: Array, y: Array) -> tuple[Array, Array]:
+    def in_first_frame(self, place: Complex) -> Complex:
         """Where places of the last measured frame are in the first frame's system."""
-        a, b = 1.0 + self.turn[0], self.turn[1]
-        px, py = x - self.pivot[0] - self.motion[0], y - self.pivot[1] - self.motion[1]
-        norm = a * a + b * b
-        return self.pivot[0] + (a * px + b * py) / norm, self.pivot[1] + (a * py - b * px) / norm
+        return (place - (self.pivot + self.motion)) / (1.0 + self.turn) + self.pivot
 
     def track(self, plane: Plane, search_px: int) -> Array:
         """Measure the stars where they should be by the last motion."""
-        x, y = self.predicted(self.x, self.y)
+        place = self.predicted()
         return track(
             plane.frame,
             plane.bad,
-            x,
-            y,
+            place.real,
+            place.imag,
             np.array(self.signal),
             self.psf,
             search_px=search_px,
@@ -100,32 +96,26 @@ class StarField:
         stars = find_stars(
             plane.frame, plane.bad, adu_per_e=self.detector.adu_per_e, saturation=self.detector.saturation
         )
-        known = np.column_stack((self.x, self.y, self.flux))
+        known = np.column_stack((self.place.real, self.place.imag, self.flux))
         found = match_stars(_merge(known, self.pattern), stars.places[:60])
         if found is None:
             return False
-        cos, sin = math.cos(found.rotation_rad), math.sin(found.rotation_rad)
-        px, py = self.pivot
-        self.motion = (cos * px - sin * py + found.dx - px, sin * px + cos * py + found.dy - py)
-        self.turn = (cos - 1.0, sin)
+        self.turn = cmath.rect(1.0, found.rotation_rad) - 1.0
+        self.motion = self.turn * self.pivot + complex(found.dx, found.dy)
         self.turn_err = 5e-3
         return True
 
     def combine(self, table: Array, usable: list[bool]) -> Motion:
         """Motion of the field since the first frame, from those stars that are usable."""
-        displacement, place = np.empty((2, len(table), 2))
-        place[:, 0], place[:, 1] = self.x, self.y
-        np.subtract(table[:, : c.Y + 1], place, out=displacement)
-        place -= self.pivot
+        displacement, place = table[:, : c.Y + 1] - _pairs(self.place), _pairs(self.place - self.pivot)
         variance = variances(table) + self.variance
         if not all(usable):
             displacement, place, variance = displacement[usable], place[usable], variance[usable]
         floor = max(self.excess, 0.0)
 
         def motion(turn_err: float) -> Motion:
-            return combine(
-                displacement, variance, place, floor_px=math.sqrt(floor), turn=self.turn, turn_err=turn_err
-            )  # fmt: skip
+            turn = self.turn.real, self.turn.imag
+            return combine(displacement, variance, place, floor_px=math.sqrt(floor), turn=turn, turn_err=turn_err)
 
         expected = motion(math.hypot(self.turn_err, 3e-4 * (1 + self.unseen)))
         if len(place) < 4:
@@ -142,12 +132,12 @@ class StarField:
 
     def has_turned(self, motion: Motion) -> bool:
         """Whether the field turned by so much that stars which are missing may be elsewhere."""
-        reach = max(float(np.abs(self.x - self.pivot[0]).max()), float(np.abs(self.y - self.pivot[1]).max()))
-        return reach * math.hypot(motion.stretch - self.turn[0], motion.turn - self.turn[1]) > 0.5
+        reach = float(np.abs(self.place - self.pivot).max())
+        return reach * abs(complex(motion.stretch, motion.turn) - self.turn) > 0.5
 
     def expect(self, motion: Motion) -> None:
         """Look for the stars where a motion puts them."""
-        self.motion, self.turn = (motion.dx, motion.dy), (motion.stretch, motion.turn)
+        self.motion, self.turn = complex(motion.dx, motion.dy), complex(motion.stretch, motion.turn)
         self.turn_err = math.sqrt(motion.var_turn)
 
     def learn(self, seen: Columns, motion: Motion, used: list[bool]) -> None:
@@ -177,7 +167,8 @@ class StarField:
         """As the field drifts, choose new stars where there is room for them; forget those long gone from the frame."""
         if not 2 <= used.count(True) <= 0.7 * len(used):
             return
-        x, y = self.predicted(self.x, self.y)
+        place = self.predicted()
+        x, y = place.real, place.imag
         height, width = self.shape
         margin = self.psf.half_window_px
         inside = (x > margin) & (y > margin) & (x < width - 1 - margin) & (y < height - 1 - margin)
@@ -198,21 +189,21 @@ class StarField:
         if not chosen:
             return
         table = stars.table[chosen]
-        x_first, y_first = self.in_first_frame(table[:, c.X], table[:, c.Y])
         # the variance of the field's motion, to which they are tied
         common = float((1.0 / (1.0 / self.variance[used]).sum(axis=0)).mean())
         keep = inside | (np.arange(len(x)) < most)
         kept = np.flatnonzero(keep).tolist()
-
-        def grown(old: Array, new: Array) -> Array:
-            return np.concatenate((old[keep], new))
-
         self.number = [self.number[k] for k in kept] + [self.next_number + k for k in range(len(chosen))]
         self.next_number += len(chosen)
-        self.x, self.y = grown(self.x, x_first), grown(self.y, y_first)
-        self.variance = grown(self.variance, variances(table) + common)
+        self.place = np.concatenate((self.place[keep], self.in_first_frame(places_of(table))))
+        self.variance = np.concatenate((self.variance[keep], variances(table) + common))
         self.flux = [self.flux[k] for k in kept] + table[:, c.FLUX].tolist()
         self.signal = [self.signal[k] for k in kept] + (0.6 * stars.snr[chosen]).tolist()
+
+
+def places_of(table: Array) -> Complex:
+    """Where the stars of a table are, x + iy."""
+    return table[:, c.X] + 1j * table[:, c.Y]
 
 
 def columns_of(table: Array) -> Columns:
@@ -234,3 +225,8 @@ def _merge(known: Array, pattern: Array) -> Array:
     """Known stars first, then those of the pattern that are not among them."""
     new = [row for row in pattern if (np.hypot(known[:, 0] - row[0], known[:, 1] - row[1]) > 3.0).all()]
     return np.vstack((known, new)) if new else known
+
+
+def _pairs(place: Complex) -> Array:
+    """x + iy as rows of x and y."""
+    return place.view(np.float64).reshape(-1, 2)

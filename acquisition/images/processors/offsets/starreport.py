@@ -5,6 +5,7 @@ In: the measurements of a `StarField`. Out: `GuideStars` and `StarShape`; why a 
 
 from __future__ import annotations
 
+import cmath
 import math
 
 from acquisition.images.meta import GuideStar, GuideStars, StarShape
@@ -48,7 +49,7 @@ def report_of(
     step, area, first = plane.step, plane.step**2, plane.to_image(0.0)
     x, y, x_ref, y_ref = (
         [place * step + first for place in places]
-        for places in (seen[c.X], seen[c.Y], field_.x.tolist(), field_.y.tolist())
+        for places in (seen[c.X], seen[c.Y], field_.place.real.tolist(), field_.place.imag.tolist())
     )
     scale = [math.sqrt(max(chi2, 1.0)) * step for chi2 in seen[c.CHI2]]
     x_err, y_err = (
@@ -64,8 +65,8 @@ def report_of(
                 reasons,
             )
         ),
-        math.degrees(math.atan2(field_.turn[1], 1 + field_.turn[0])),
-        (plane.to_image(field_.pivot[0]), plane.to_image(field_.pivot[1])),
+        math.degrees(cmath.phase(1 + field_.turn)),
+        (plane.to_image(field_.pivot.real), plane.to_image(field_.pivot.imag)),
     )  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def plan_pulse(
     if not math.isfinite(correction_px) or correction_px == 0:
         return NO_PULSE
     direction = positive if correction_px > 0 else positive.opposite
-    if limits.mode not in ("auto", direction.name.lower()):
+    if limits.mode != "auto" and limits.mode != direction.name.lower():
         return NO_PULSE
     wanted_s = round(abs(correction_px) / axis.rate_px_per_s, 3)
     duration_s = min(wanted_s, limits.max_pulse_s)

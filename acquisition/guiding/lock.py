@@ -104,8 +104,11 @@ def _turned_deg(before: TangentWcs | None, now: TangentWcs | None) -> float:
     """By how much the field has turned on the detector, 0 to 180."""
     if before is None or now is None:
         return 0.0
-    angles = (math.degrees(math.atan2(wcs.cd[1], wcs.cd[3])) for wcs in (before, now))
-    return abs(math.remainder(next(angles) - next(angles), 360))
+    return abs(math.remainder(_angle_deg(before) - _angle_deg(now), 360))
+
+
+def _angle_deg(wcs: TangentWcs) -> float:
+    return math.degrees(math.atan2(wcs.cd[1], wcs.cd[3]))
 
 
 def _moved(

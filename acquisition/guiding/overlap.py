@@ -55,6 +55,8 @@ class RecentPulses:
 
     def unseen(self, start_s: float, end_s: float) -> tuple[float, float]:
         """How much of what was sent on RA and Dec a frame has not seen, px; frames come in order."""
+        if not any(self._ramps):
+            return 0.0, 0.0
         for ramps in self._ramps:
             ramps[:] = [ramp for ramp in ramps if ramp.end_s > start_s]
         ra, dec = (sum(ramp.unseen(start_s, end_s) for ramp in ramps) for ramps in self._ramps)

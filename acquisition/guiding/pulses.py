@@ -49,7 +49,8 @@ class Pulses:
         both_ways : bool
             Axes that may go one way only may go both.
         """
-        ra, dec = (self._plan(i, correction, both_ways) for i, correction in enumerate(corrections_px))
+        shortest_s = self._mount.info.min_pulse_s
+        ra, dec = [self._plan(i, correction, both_ways, shortest_s) for i, correction in enumerate(corrections_px)]
         if ra.direction is None and dec.direction is None:
             return ra, dec
         if not await self._mount.try_pulse(ra, dec):
@@ -59,11 +60,11 @@ class Pulses:
             self._watch_limited(i, pulse)
         return ra, dec
 
-    def _plan(self, i: int, correction_px: float, both_ways: bool) -> Pulse:
+    def _plan(self, i: int, correction_px: float, both_ways: bool, shortest_s: float) -> Pulse:
         name, axis, limits, positive = self._axes[i]
         if both_ways and limits.mode != "off":
             limits = replace(limits, mode="auto")
-        pulse = plan_pulse(correction_px, axis, limits, positive, self._mount.info.min_pulse_s)
+        pulse = plan_pulse(correction_px, axis, limits, positive, shortest_s)
         net_s = self._net_s[i] + pulse.signed_s
         if abs(net_s) <= limits.max_net_pulse_s or abs(net_s) < abs(self._net_s[i]):
             return pulse

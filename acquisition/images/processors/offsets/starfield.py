@@ -121,12 +121,12 @@ class StarField:
         if len(place) < 4:
             return expected
         promised = 1.0 / sum(1.0 / (v + floor) for v in variance[:, 0].tolist())
-        count = np.count_nonzero(expected.used)
+        count = expected.used.tolist().count(True)
         if count > 0.75 * len(place) and expected.var_dx < 3.0 * promised:
             return expected
         # stars disagree: the field may have turned by more than it ever did
         free = motion(_ANY_TURN)
-        free_count = np.count_nonzero(free.used)
+        free_count = free.used.tolist().count(True)
         better = free_count > count + 1 or free.var_dx < 0.3 * expected.var_dx
         return free if better and free_count >= 4 else expected
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,7 @@ _HYPOTHESES = np.concatenate([_BACKLASH, _BACKLASH[1:]])
 _SLACK = np.concatenate([_BACKLASH, np.zeros(len(_BACKLASH) - 1)])
 
 
-@dataclass(frozen=True)
-class BacklashAwareState:
+class BacklashAwareState(NamedTuple):
     """Everything the law remembers; arcsec and s.
 
     Attributes
@@ -96,9 +95,9 @@ class BacklashAware:
             case Lost(t_s=t_s, now_s=now_s):
                 return self._lost(_turned(state), t_s if now_s is None else now_s)
             case Dithered(amount=amount):
-                return replace(state, lock=state.lock + amount), 0.0
+                return state._replace(lock=state.lock + amount), 0.0
             case Sent(amount=amount):
-                return replace(state, pending=amount), 0.0
+                return state._replace(pending=amount), 0.0
             case _:
                 return state, 0.0
 
@@ -124,7 +123,7 @@ class BacklashAware:
             bank, dt_s, given.t_s, given.exposure_s, positions, 1.0, _MEMORY, now_s + cycle_s / 2, table
         )
         found = kalman_mixture.likeliest(table[2], table[3], table[4], len(_WALKS))
-        return self._correct(replace(state, bank=bank, t_s=given.t_s, cycle_s=cycle_s), *found)
+        return self._correct(state._replace(bank=bank, t_s=given.t_s, cycle_s=cycle_s), *found)
 
     def _lost(self, state: BacklashAwareState, now_s: float) -> tuple[BacklashAwareState, float]:
         if state.bank is None or now_s < state.t_s or _predict(state, now_s)[2] > self.lost_limit:
@@ -147,17 +146,17 @@ class BacklashAware:
                 correction = 0.0
             else:
                 correction += math.copysign(_CROSSED * gap, correction)
-        return replace(state, pending=correction, expected_rms=deviation), correction
+        return state._replace(pending=correction, expected_rms=deviation), correction
 
 
 def _turned(state: BacklashAwareState) -> BacklashAwareState:
     """After the last correction: the motor has turned, and drags the axis where the gap is used up."""
     if state.pending == 0:
-        return replace(state, turned=0.0)
+        return state._replace(turned=0.0)
     assert state.axis is not None
     motor = state.motor + state.pending
     axis = np.minimum(np.maximum(state.axis, motor - _HYPOTHESES), motor)
-    return replace(state, motor=motor, axis=axis, pending=0.0, turned=state.pending, dragged=axis - state.axis)
+    return state._replace(motor=motor, axis=axis, pending=0.0, turned=state.pending, dragged=axis - state.axis)
 
 
 def _predict(state: BacklashAwareState, t_s: float) -> tuple[int, float, float]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +50,7 @@ _SCAN_EVERY_S, _SCANS = 600.0, 8  # over all periods: at the latest after 600 s,
 _WORK_TAKES_S, _WORK_TAKES = 4.0, 40  # what a search finds is used after 4 s, or 1/40 of the time so far
 
 
-@dataclass(frozen=True)
-class PredictiveState:
+class PredictiveState(NamedTuple):
     """Everything the law remembers; arcsec and s.
 
     Attributes
@@ -143,9 +142,9 @@ class Predictive:
             case Between(now_s=now_s, until_s=until_s):
                 return self._expected(state, now_s, until_s)
             case Dithered(amount=amount):
-                return replace(state, lock=state.lock + amount), 0.0
+                return state._replace(lock=state.lock + amount), 0.0
             case Sent(amount=amount):
-                return replace(state, sent=state.sent - state.last_correction + amount, last_correction=amount), 0.0
+                return state._replace(sent=state.sent - state.last_correction + amount, last_correction=amount), 0.0
             case Worked(result=result):
                 return _with_found(state, result), 0.0
             case _:
@@ -159,25 +158,25 @@ class Predictive:
             none = np.zeros(0)
             trend = kalman_bank.new_bank(_TREND_WALKS, position, 0.05, none, none, none)
             swing = kalman_swing.new_swing_bank(_SWING_WALKS, _SWINGS, position, 0.05)
-            state = replace(state, banks=(trend, swing), epoch_s=given.t_s)
+            state = state._replace(banks=(trend, swing), epoch_s=given.t_s)
             if state.worm.cosines:
                 first = np.array([[0.0, given.exposure_s, position, 1.0, 0.0]])
                 known = tuple(periodic_bank(first, state.worm, h) for h in HARMONICS)
                 supposing = phased_bank(state.worm, position)
-                state = replace(state, banks=(trend, swing, *known, supposing), known=len(known))
+                state = state._replace(banks=(trend, swing, *known, supposing), known=len(known))
         t_s = given.t_s - state.epoch_s
         typical_variance, weight = _weighed(state.typical_variance, given.error)
         dt_s = t_s - float(state.history.rows[-1, 0]) if len(state.history) else 0.0
         if dt_s < 0:
-            return replace(state, typical_variance=typical_variance), 0.0
+            return state._replace(typical_variance=typical_variance), 0.0
         now_s = correction_time(given)
         cycle_s = usual_cycle(state.cycle_s, dt_s, now_s - given.t_s + given.exposure_s / 2)
         aim_s = _aim_s(state.epoch_s, now_s, given.until_s, cycle_s)
         banks = tuple(bank.copy() for bank in state.banks)
         table = _asked(banks, dt_s, t_s, given.exposure_s, position, weight, aim_s)
         innovation = position - kalman_mixture.mean(table[0], table[1])
-        state = replace(
-            state, banks=banks, cycle_s=cycle_s, typical_variance=typical_variance,
+        state = state._replace(
+            banks=banks, cycle_s=cycle_s, typical_variance=typical_variance,
             history=state.history.append(t_s, given.exposure_s, position, weight, innovation),
         )  # fmt: skip
         return self._correct(_with_work(state, t_s), *kalman_mixture.mixture(table[2], table[3], table[4]))
@@ -188,14 +187,14 @@ class Predictive:
             return state, 0.0
         _, deviation = _predict(state, now_s - state.epoch_s)
         if deviation > self.lost_limit:
-            return replace(state, last_correction=0.0), 0.0
+            return state._replace(last_correction=0.0), 0.0
         return self._correct(state, *_predict(state, _aim_s(state.epoch_s, now_s, until_s, state.cycle_s)))
 
     def _correct(self, state: PredictiveState, position: float, deviation: float) -> tuple[PredictiveState, float]:
         """Cancel what is predicted."""
         correction = position - state.lock - state.sent
         sent = state.sent + correction
-        return replace(state, sent=sent, last_correction=correction, expected_rms=deviation), correction
+        return state._replace(sent=sent, last_correction=correction, expected_rms=deviation), correction
 
 
 def _aim_s(epoch_s: float, now_s: float, until_s: float | None, cycle_s: float) -> float:
@@ -256,17 +255,17 @@ def _with_work(state: PredictiveState, t_s: float) -> PredictiveState:
     rows, worm, built = state.history.rows, state.worm, state.worm.period_s is not None
     due_s = t_s + max(_WORK_TAKES_S, t_s / _WORK_TAKES)
     work = Work(state.epoch_s + due_s, lambda: search(rows, worm, built, scan))
-    return replace(state, searched_s=t_s, scanned_s=t_s if scan else state.scanned_s, work=work)
+    return state._replace(searched_s=t_s, scanned_s=t_s if scan else state.scanned_s, work=work)
 
 
 def _with_found(state: PredictiveState, found: Found) -> PredictiveState:
     """Take over what was found, and let new filters see the frames since."""
-    state = replace(state, work=None)
+    state = state._replace(work=None)
     end = _LEARNED + state.known
     before, supposing = state.banks[_LEARNED:end], state.banks[end:]
     if found.banks is None:
         kept = supposing if found.worm.cosines else ()
-        return replace(state, worm=found.worm, banks=(*state.banks[:end], *kept))
+        return state._replace(worm=found.worm, banks=(*state.banks[:end], *kept))
     fresh = state.history.rows[found.frames - 1 :]
     banks = [_seeing(bank, fresh) for bank in found.banks]
     for i, bank in enumerate(banks):
@@ -276,7 +275,7 @@ def _with_found(state: PredictiveState, found: Found) -> PredictiveState:
         supposing = tuple(
             bank._replace(score=bank.score - _UNPROVEN) for bank in (_seeing(b, fresh) for b in found.supposing)
         )
-    return replace(state, worm=found.worm, banks=(*state.banks[:_LEARNED], *banks, *supposing), known=len(banks))
+    return state._replace(worm=found.worm, banks=(*state.banks[:_LEARNED], *banks, *supposing), known=len(banks))
 
 
 def _seeing(bank: Bank, rows: FloatArray) -> Bank:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from acquisition.kernels.compiled import compiled, vectorised
 
-from .process import Coloured, Floats, Process, add, between, ornstein_uhlenbeck
+from .process import Coloured, Floats, Process, add, between, cosine, ornstein_uhlenbeck
 from .setup import AirSpec, Layer
 from .streams import NORMALS, Subject, generator, key, normal, numbered
 
@@ -117,7 +117,7 @@ class HighTilt:
 
     def __init__(self, air: AirSpec, aperture_m: float, seed: int) -> None:
         total = tilt_variance_arcsec2(aperture_m, fried_parameter_m(air.seeing_fwhm_arcsec))
-        omegas, vectors, phases, amplitudes = [], [], [], []
+        frequencies, vectors, phases, amplitudes = [], [], [], []
         self.variance_arcsec2 = 0.0
         for number, layer in enumerate(air.layers):
             if layer.height_m == 0 or layer.share == 0 or total == 0:
@@ -129,22 +129,22 @@ class HighTilt:
             random = generator(seed, Subject.WAVES, number)
             for _ in range(2):
                 shares = (np.arange(WAVES) + random.random(WAVES)) / WAVES
-                omegas.append(2 * math.pi * spectrum.quantiles(shares))
-                vectors.append(random.standard_normal((WAVES, 2)) * math.sqrt(2) / (2 * math.pi * isokinetic_arcsec))
-                phases.append(random.uniform(0, 2 * math.pi, WAVES))
+                frequencies.append(spectrum.quantiles(shares))
+                vectors.append(random.standard_normal((2, WAVES)) * math.sqrt(2) / (2 * math.pi * isokinetic_arcsec))
+                phases.append(random.random(WAVES))
                 amplitudes.append(np.full(WAVES, math.sqrt(2 * variance / WAVES)))
-        self._omega = np.array(omegas).reshape(-1, 2, WAVES)
-        self._turns_per_arcsec = np.array(vectors).reshape(-1, 2, WAVES, 2)
-        self._phase = np.array(phases).reshape(-1, 2, WAVES)
+        self._hz = np.array(frequencies).reshape(-1, 2, WAVES)
+        self._turns_per_arcsec = np.array(vectors).reshape(-1, 2, 2, WAVES)
+        self._turns = np.array(phases).reshape(-1, 2, WAVES)  # at 0 s
         self._amplitude = np.array(amplitudes).reshape(-1, 2, WAVES)
         self._kept = -1.0, self._amplitude, 0.0  # the last duration that was asked for, what it leaves, and the blur
 
     def mean(self, x_arcsec: Floats, y_arcsec: Floats, start_s: float, end_s: float) -> tuple[Floats, Floats]:
         """(along columns, along rows) at places of the field, averaged between two instants, arcsec."""
-        phase = self._phase + self._omega * ((start_s + end_s) / 2)
+        turns = self._turns + self._hz * ((start_s + end_s) / 2)
         _, amplitude, _ = self._averaged(end_s - start_s)
         both = np.zeros((2, len(x_arcsec)))
-        _add_waves(both, x_arcsec, y_arcsec, self._turns_per_arcsec, phase / (2 * math.pi), amplitude)
+        _add_waves(both, x_arcsec, y_arcsec, self._turns_per_arcsec, turns, amplitude)
         return both[0], both[1]
 
     def blur_arcsec2(self, duration_s: float) -> float:
@@ -154,7 +154,7 @@ class HighTilt:
     def _averaged(self, duration_s: float) -> tuple[float, Floats, float]:
         """A duration, the waves' amplitudes after averaging over it, and the variance that is lost."""
         if self._kept[0] != duration_s:
-            share = np.sinc(self._omega * duration_s / (2 * math.pi))
+            share = np.sinc(self._hz * duration_s)
             lost = self._amplitude**2 / 2 * (1 - share**2)
             self._kept = duration_s, self._amplitude * share, float(lost.sum()) / 2
         return self._kept
@@ -164,23 +164,13 @@ class HighTilt:
 def _add_waves(both: Floats, x: Floats, y: Floats, vector: Floats, turns: Floats, amplitude: Floats) -> None:
     for layer in range(vector.shape[0]):
         for axis in range(2):
+            along_x, along_y = vector[layer, axis]
+            height, begin = amplitude[layer, axis], turns[layer, axis]
             for star in range(x.shape[0]):
                 total = 0.0
-                for wave in range(vector.shape[2]):
-                    k = vector[layer, axis, wave]
-                    total += amplitude[layer, axis, wave] * _cosine(
-                        k[0] * x[star] + k[1] * y[star] + turns[layer, axis, wave]
-                    )
+                for wave in range(height.shape[0]):
+                    total += height[wave] * cosine(along_x[wave] * x[star] + along_y[wave] * y[star] + begin[wave])
                 both[axis, star] += total
-
-
-@vectorised
-def _cosine(turns: float) -> float:
-    """Of an angle in turns, to 1e-8: Chebyshev's polynomial of half a turn's square, which runs on all lanes."""
-    x = turns - math.floor(turns) - 0.5
-    u = x * x
-    high = 85.45011342750767 + u * (-60.16742979194585 + u * (25.966884612550658 - u * 6.527705962902734))
-    return -0.9999999889445765 + u * (19.739204466576158 + u * (-64.93911592834692 + u * high))
 
 
 class Night:

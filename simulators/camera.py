@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from acquisition.camera import (
     Accepted,
@@ -80,6 +80,7 @@ class SimulatedCamera:
             offset=self._spec.default_offset,
             cooler_on=False if self._spec.cooling_below_ambient_c else None,
         )
+        self._settings_facts = self._settings, self._facts_of(self._settings)
         self._temp_c = self._spec.ambient_temp_c
         self._temp_at_s = 0.0
 
@@ -215,8 +216,10 @@ class SimulatedCamera:
             pixels, field = self._last[0].copy(), self._last[1]
         self._last = pixels, field
         self._delivered += 1
-        self._remember(self._delivered, field, settings)
-        return Image.from_camera(pixels, self._facts(settings, field, start))
+        roi = whole(self._spec, settings)
+        truth = world.truth(field, settings.binning, roi.x, roi.y)
+        self._remember(self._delivered, truth)
+        return Image.from_camera(pixels, self._facts(settings, field, start, truth))
 
     async def _render(self, settings: CameraSettings, field: Field, temp_c: float, number: int) -> chip.Pixels:
         asked = self.world, settings, field, temp_c, key_of(self._noise_key, number)
@@ -238,68 +241,75 @@ class SimulatedCamera:
             raise DeviceGone(f"{self._spec.name} was closed during an exposure")
         self._check_connected()
 
-    def _remember(self, frame_seq: int, field: Field, settings: CameraSettings) -> None:
-        roi = whole(self._spec, settings)
-        self._truths[frame_seq] = self.world.truth(field, settings.binning, roi.x, roi.y)
+    def _remember(self, frame_seq: int, truth: FrameTruth) -> None:
+        self._truths[frame_seq] = truth
         while len(self._truths) > KEPT_TRUTHS:
             self._truths.popitem(last=False)
 
-    def _facts(self, settings: CameraSettings, field: Field, start: _Start) -> FrameFacts:
-        spec, setup = self._spec, self.world.setup
-        binning, roi, gain = settings.binning, whole(self._spec, settings), settings.gain or 0.0
-        ra_deg = field.ra_deg % 360.0
-        tel_ra_deg, tel_dec_deg = self.world.mechanics.said_deg(start.world_s)
-        hour_angle = self.world.hour_angle_deg(start.world_s, ra_deg)
-        bayer = chip.bayer_pattern(spec, roi.x, roi.y) if binning == 1 else None
+    def _facts(self, settings: CameraSettings, field: Field, start: _Start, truth: FrameTruth) -> FrameFacts:
+        if self._settings_facts[0] is not settings:
+            self._settings_facts = settings, self._facts_of(settings)
+        world, ra_deg = self.world, field.ra_deg % 360.0
+        tel_ra_deg, tel_dec_deg = world.mechanics.said_deg(start.world_s)
+        hour_angle = world.hour_angle_deg(start.world_s, ra_deg)
         return FrameFacts(
+            **self._settings_facts[1],
             start_utc=start.utc,
-            exposure_s=settings.exposure_s,
-            start_uncertainty_s=0.0,
             start_loop_s=start.loop_s,
-            instrument=spec.name,
-            camera_id=self._id,
-            detector=spec.detector,
-            x_binning=binning,
-            y_binning=binning,
-            x_pixel_size_um=spec.pixel_size_um * binning,
-            y_pixel_size_um=spec.pixel_size_um * binning,
-            x_origin_px=roi.x,
-            y_origin_px=roi.y,
-            gain=gain,
-            offset=settings.offset,
-            line_time_s=spec.line_time_s or None,
-            egain_e_per_adu=chip.egain_e_per_adu(spec, gain, binning, settings.bits),
-            read_noise_e=chip.read_noise_e(spec, gain) * binning,
-            full_well_e=spec.full_well_e * binning**2,
-            bit_depth=spec.adc_bits,
-            data_max_adu=chip.data_max_adu(spec, settings.bits),
             ccd_temp_c=round(start.temp_c, 1),
-            set_temp_c=settings.target_temp_c,
             cooler_power_percent=self._cooler_power_percent(),
-            bayer_pattern=bayer,
-            x_bayer_offset=None if bayer is None else 0,
-            y_bayer_offset=None if bayer is None else 0,
-            row_order="BOTTOM-UP",
-            readout_mode=f"RAW{settings.bits}",
             frame_seq=self._delivered,
             n_dropped=self._dropped,
-            image_type="object",
-            object_name="simulated sky",
-            telescope=setup.optics.name,
-            focal_length_mm=setup.optics.focal_length_mm,
-            aperture_mm=setup.optics.aperture_mm,
-            rotator_deg=setup.optics.rotation_deg,
-            site_lat_deg=setup.site.lat_deg,
-            site_lon_deg=setup.site.lon_deg,
-            site_elev_m=setup.site.elev_m,
-            software=SOFTWARE,
             ra_deg=ra_deg,
             dec_deg=field.dec_deg,
             tel_ra_deg=tel_ra_deg,
             tel_dec_deg=tel_dec_deg,
-            airmass=airmass(hour_angle, field.dec_deg, setup.site.lat_deg),
-            wcs=self.world.wcs(field, binning, roi.x, roi.y),
+            airmass=airmass(hour_angle, field.dec_deg, world.setup.site.lat_deg),
+            wcs=truth.wcs,
         )
+
+    def _facts_of(self, settings: CameraSettings) -> dict[str, Any]:
+        """What is the same of all frames with these settings."""
+        spec, setup = self._spec, self.world.setup
+        binning, roi, gain = settings.binning, whole(self._spec, settings), settings.gain or 0.0
+        bayer = chip.bayer_pattern(spec, roi.x, roi.y) if binning == 1 else None
+        return {
+            "exposure_s": settings.exposure_s,
+            "start_uncertainty_s": 0.0,
+            "instrument": spec.name,
+            "camera_id": self._id,
+            "detector": spec.detector,
+            "x_binning": binning,
+            "y_binning": binning,
+            "x_pixel_size_um": spec.pixel_size_um * binning,
+            "y_pixel_size_um": spec.pixel_size_um * binning,
+            "x_origin_px": roi.x,
+            "y_origin_px": roi.y,
+            "gain": gain,
+            "offset": settings.offset,
+            "line_time_s": spec.line_time_s or None,
+            "egain_e_per_adu": chip.egain_e_per_adu(spec, gain, binning, settings.bits),
+            "read_noise_e": chip.read_noise_e(spec, gain) * binning,
+            "full_well_e": spec.full_well_e * binning**2,
+            "bit_depth": spec.adc_bits,
+            "data_max_adu": chip.data_max_adu(spec, settings.bits),
+            "set_temp_c": settings.target_temp_c,
+            "bayer_pattern": bayer,
+            "x_bayer_offset": None if bayer is None else 0,
+            "y_bayer_offset": None if bayer is None else 0,
+            "row_order": "BOTTOM-UP",
+            "readout_mode": f"RAW{settings.bits}",
+            "image_type": "object",
+            "object_name": "simulated sky",
+            "telescope": setup.optics.name,
+            "focal_length_mm": setup.optics.focal_length_mm,
+            "aperture_mm": setup.optics.aperture_mm,
+            "rotator_deg": setup.optics.rotation_deg,
+            "site_lat_deg": setup.site.lat_deg,
+            "site_lon_deg": setup.site.lon_deg,
+            "site_elev_m": setup.site.elev_m,
+            "software": SOFTWARE,
+        }
 
     def _rounded(self, settings: CameraSettings) -> CameraSettings:
         spec = self._spec

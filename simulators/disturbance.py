@@ -12,9 +12,20 @@ from typing import Protocol
 
 import numpy as np
 
-from acquisition.kernels.compiled import compiled
+from acquisition.kernels.compiled import compiled, vectorised
 
-from .process import NOTHING, Coloured, Floats, Grid, Process, autoregressive, between, ornstein_uhlenbeck
+from .process import (
+    NOTHING,
+    Coloured,
+    Floats,
+    Grid,
+    Process,
+    add,
+    autoregressive,
+    between,
+    cosine,
+    ornstein_uhlenbeck,
+)
 from .setup import MountSpec
 from .streams import Subject, generator
 
@@ -45,9 +56,8 @@ class Disturbance:
         if spec.second_harmonic_arcsec is not None:
             worm[1:2] = spec.second_harmonic_arcsec
         self._amplitude = np.concatenate([worm, [gear.amplitude_arcsec for gear in spec.gears]])
-        periods = np.concatenate([spec.worm_period_s / harmonic, [gear.period_s for gear in spec.gears]])
-        self._omega = 2 * math.pi / periods
-        self._phase = random.uniform(0, 2 * math.pi, len(periods))
+        self._hz = np.concatenate([harmonic / spec.worm_period_s, [1 / gear.period_s for gear in spec.gears]])
+        self._turns = random.random(len(self._hz))  # at 0 s
         bump_s = float(generator(seed, Subject.BUMP).uniform(0, spec.worm_period_s))
         self._bump = spec.bump_arcsec, bump_s, spec.bump_sigma_s, spec.worm_period_s
         self._wandering = _wandering_harmonics(spec, worm, seed) if spec.harmonic_wander else None
@@ -61,7 +71,7 @@ class Disturbance:
     @property
     def periods_s(self) -> Floats:
         """Of the worm's harmonics and of the gears."""
-        return 2 * math.pi / self._omega
+        return 1 / self._hz
 
     @property
     def amplitudes_arcsec(self) -> Floats:
@@ -71,11 +81,9 @@ class Disturbance:
     def worm(self, times_s: Floats, turned_s: Floats) -> Floats:
         """The periodic part, arcsec."""
         wandering = NO_WANDERING if self._wandering is None else self._wandering.grid(times_s[0], times_s[-1])
-        error = np.empty(len(times_s))
-        _periodic(
-            turned_s, self._omega, self._phase, self._amplitude, *wandering, times_s, *self._bump, self._at_zero, error
-        )
-        return error
+        error = np.zeros(len(times_s))
+        _periodic(turned_s, self._hz, self._turns, self._amplitude, *wandering, times_s, *self._bump, error)
+        return error - self._at_zero
 
     def at(self, times_s: Floats, turned_s: Floats) -> tuple[Floats, Floats]:
         ra, dec = self.worm(times_s, turned_s), np.empty(len(times_s))
@@ -94,27 +102,32 @@ class Disturbance:
 
 @compiled
 def _periodic(
-    turned_s: Floats, omega: Floats, phase: Floats, amplitude: Floats, wandering: Floats, origin: int, step_s: float,
-    times_s: Floats, bump: float, bump_s: float, bump_sigma_s: float, period_s: float, at_zero: float, error: Floats,
+    turned_s: Floats, hz: Floats, turns: Floats, amplitude: Floats, wandering: Floats, origin: int, step_s: float,
+    times_s: Floats, bump: float, bump_s: float, bump_sigma_s: float, period_s: float, error: Floats,
 ) -> None:  # fmt: skip
-    """Sum of sines less `at_zero`, and a Gaussian bump once a period.
+    """Add sines, which at 0 s have turned so far, and a Gaussian bump once a period.
 
     The grid `wandering` of 2 m columns is what the first m have beside: sines' amplitudes, then cosines'.
     """
     m = wandering.shape[1] // 2
-    for n in range(turned_s.shape[0]):
-        total = 0.0
-        for h in range(omega.shape[0]):
-            angle = omega[h] * turned_s[n] + phase[h]
-            sine = math.sin(angle)
-            total += amplitude[h] * sine
-            if h < m:
-                total += between(wandering[:, h], origin, step_s, times_s[n]) * sine
-                total += between(wandering[:, m + h], origin, step_s, times_s[n]) * math.cos(angle)
-        error[n] = total - at_zero
-        if bump != 0:
+    sines, cosines = np.empty(len(error)), np.zeros(len(error))
+    for h in range(hz.shape[0]):
+        sines[:], cosines[:] = amplitude[h], 0.0
+        if h < m:
+            add(wandering[:, h], origin, step_s, times_s, 1.0, sines)
+            add(wandering[:, m + h], origin, step_s, times_s, 1.0, cosines)
+        _add_wave(turned_s, hz[h], turns[h], sines, cosines, error)
+    if bump != 0:
+        for n in range(turned_s.shape[0]):
             from_middle = (turned_s[n] - bump_s + period_s / 2) % period_s - period_s / 2
             error[n] += bump * math.exp(-((from_middle / bump_sigma_s) ** 2) / 2)
+
+
+@vectorised
+def _add_wave(turned_s: Floats, hz: float, begin: float, sines: Floats, cosines: Floats, error: Floats) -> None:
+    for n in range(turned_s.shape[0]):
+        turns = hz * turned_s[n] + begin
+        error[n] += sines[n] * cosine(turns - 0.25) + cosines[n] * cosine(turns)
 
 
 @compiled

@@ -190,15 +190,20 @@ class Mechanics:
 
         `axes` are an alt-azimuth mount's at these times.
         """
-        aim, guided = self.aim_ra.at(times_s), self.guide_ra.at(times_s)
+        motors = self.aim_ra.at(times_s)
+        self.guide_ra.carry(times_s, motors)
         # the worm turns as the hour angle's axis does
-        ra, dec = self.motion.at(times_s, times_s - (aim + guided - self._start_arcsec) / SIDEREAL_ARCSEC_PER_S)
+        ra, dec = self.motion.at(times_s, times_s - (motors - self._start_arcsec) / SIDEREAL_ARCSEC_PER_S)
         if axes is not None and not self.spec.pulses_on_sky:
-            ra, dec = axes.to_sky(ra + guided, dec + self.guide_dec.at(times_s))
-            return ra + aim, dec + self.aim_dec.at(times_s)
+            self.guide_ra.carry(times_s, ra)
+            self.guide_dec.carry(times_s, dec)
+            ra, dec = axes.to_sky(ra, dec)
+            self.aim_ra.carry(times_s, ra)
+            self.aim_dec.carry(times_s, dec)
+            return ra, dec
         if axes is not None:
             ra, dec = axes.to_sky(ra, dec)
-        ra += aim + guided
+        ra += motors
         self.aim_dec.carry(times_s, dec)
         self.guide_dec.carry(times_s, dec)
         return ra, dec

@@ -37,8 +37,8 @@ def cd_deg_per_px(optics: OpticsSpec, pixel_size_um: float) -> Floats:
 def turned(cd_deg_per_px: Floats, rotation_rad: float) -> Floats:
     """A CD matrix after the camera was turned from north towards east."""
     c, s = math.cos(rotation_rad), math.sin(rotation_rad)
-    matrix: Floats = np.array([[c, s], [-s, c]]) @ cd_deg_per_px
-    return matrix
+    (a, b), (d, e) = cd_deg_per_px.tolist()
+    return np.array([[c * a + s * d, c * b + s * e], [c * d - s * a, c * e - s * b]])
 
 
 def inverse(cd: Floats) -> Floats:

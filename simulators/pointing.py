@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import numpy as np
 
@@ -117,6 +118,7 @@ def _refraction(setup: Setup, h: float, dec: float) -> tuple[float, float]:
     return -lifted * math.sin(to_zenith) / math.cos(dec), -lifted * math.cos(to_zenith)
 
 
+@lru_cache(maxsize=16)
 def sidereal_time_deg(utc: datetime, lon_deg: float) -> float:
     """Local mean sidereal time (Meeus, Astronomical Algorithms, 12.4, to first order), degrees."""
     days = (utc - datetime(2000, 1, 1, 12, tzinfo=UTC)).total_seconds() / 86400

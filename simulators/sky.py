@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from acquisition.kernels.compiled import compiled
+from acquisition.kernels.compiled import compiled, vectorised
 
 from .process import Floats
 from .streams import Subject, generator
@@ -150,41 +150,48 @@ def _sin_galactic_latitude(ra_deg: float, dec_deg: float) -> float:
     return math.sin(pole_dec) * math.sin(dec) + math.cos(pole_dec) * math.cos(dec) * math.cos(away)
 
 
+def unit_vectors(stars: Stars) -> Floats:
+    """Directions, [3, n]."""
+    ra, dec = np.radians(stars.ra_deg), np.radians(stars.dec_deg)
+    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
+
+
 def tangent_plane_arcsec(stars: Stars, ra_deg: float, dec_deg: float) -> tuple[Floats, Floats, NDArrayBool]:
     """Gnomonic projection about a direction: (east, north) in arcsec, and which stars are in front at all."""
     plane = np.empty((3, len(stars.mag)))
-    _project(stars.ra_deg, stars.dec_deg, ra_deg, dec_deg, plane)
-    return plane[0], plane[1], plane[2] > 0
+    _project(unit_vectors(stars), ra_deg, dec_deg, plane)
+    return plane[0] * 3600, plane[1] * 3600, plane[2] > 0
 
 
-@compiled
-def _project(ra_deg: Floats, dec_deg: Floats, ra0_deg: float, dec0_deg: float, plane: Floats) -> None:
-    """East and north in arcsec, and 1 for stars in front."""
-    cos0, sin0 = math.cos(math.radians(dec0_deg)), math.sin(math.radians(dec0_deg))
-    for n in range(ra_deg.shape[0]):
-        away, dec = math.radians(ra_deg[n] - ra0_deg), math.radians(dec_deg[n])
-        cos_dec, sin_dec, cos_away = math.cos(dec), math.sin(dec), math.cos(away)
-        depth = sin_dec * sin0 + cos_dec * cos0 * cos_away
-        arcsec = math.degrees(1 / max(depth, 0.1)) * 3600
-        plane[0, n] = cos_dec * math.sin(away) * arcsec
-        plane[1, n] = (sin_dec * cos0 - cos_dec * sin0 * cos_away) * arcsec
+@vectorised
+def _project(vectors: Floats, ra0_deg: float, dec0_deg: float, plane: Floats) -> None:
+    """East and north in degrees, and 1 for stars in front."""
+    cos_ra, sin_ra = math.cos(math.radians(ra0_deg)), math.sin(math.radians(ra0_deg))
+    cos_dec, sin_dec = math.cos(math.radians(dec0_deg)), math.sin(math.radians(dec0_deg))
+    for n in range(vectors.shape[1]):
+        x, y, z = vectors[0, n], vectors[1, n], vectors[2, n]
+        outwards = cos_ra * x + sin_ra * y
+        depth = sin_dec * z + cos_dec * outwards
+        degrees = 180 / math.pi / max(depth, 0.1)
+        plane[0, n] = (cos_ra * y - sin_ra * x) * degrees
+        plane[1, n] = (cos_dec * z - sin_dec * outwards) * degrees
         plane[2, n] = 1.0 if depth > 0.1 else 0.0
 
 
 @compiled
 def choose(
-    ra_deg: Floats, dec_deg: Floats, ra0_deg: float, dec0_deg: float, px_per_deg: Floats, centre_x: float,
-    centre_y: float, left: float, right: float, low: float, high: float, places: Floats, which: NDArray[np.int64],
+    vectors: Floats, ra0_deg: float, dec0_deg: float, px_per_deg: Floats, centre_x: float, centre_y: float,
+    left: float, right: float, low: float, high: float, places: Floats, which: NDArray[np.int64],
 ) -> int:  # fmt: skip
-    """Which stars shine between these limits on the detector when the telescope points at (ra0, dec0).
+    """Which stars, of [3, n] directions, shine between these limits on the detector if it looks at (ra0, dec0).
 
     Returns how many do; `which` [n] gets their numbers, and `places` [2, n] where they are, px.
     """
-    plane = np.empty((3, len(ra_deg)))
-    _project(ra_deg, dec_deg, ra0_deg, dec0_deg, plane)
+    plane = np.empty((3, vectors.shape[1]))
+    _project(vectors, ra0_deg, dec0_deg, plane)
     found = 0
-    for n in range(len(ra_deg)):
-        east, north = plane[0, n] / 3600, plane[1, n] / 3600
+    for n in range(vectors.shape[1]):
+        east, north = plane[0, n], plane[1, n]
         x = centre_x + px_per_deg[0, 0] * east + px_per_deg[0, 1] * north
         y = centre_y + px_per_deg[1, 0] * east + px_per_deg[1, 1] * north
         if plane[2, n] > 0 and left < x < right and low < y < high:

@@ -30,7 +30,7 @@ from .satellites import Satellites
 from .scenario import Scenario
 from .sensor import SinglePixels, Structure, single_pixels, structure
 from .setup import Setup
-from .sky import Sky, Stars, choose
+from .sky import Sky, Stars, choose, unit_vectors
 from .streams import Subject, generator
 
 PATH_STEP_S = 0.02
@@ -100,14 +100,17 @@ NO_STARS = StarsOnChip(np.empty(0), np.empty(0), np.empty(0), np.empty(0, np.uin
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """The stars around the place looked at, their light and their names."""
+    """The stars around the place looked at, their directions, their light and their names."""
 
     stars: Stars
+    vectors: Floats
     flux_e_per_s: Floats
     names: NDArray[np.uint64]
 
 
-NOTHING_SEEN = _Looked(Stars(np.empty(0), np.empty(0), np.empty(0)), np.empty(0), np.empty(0, np.uint64))
+NOTHING_SEEN = _Looked(
+    Stars(np.empty(0), np.empty(0), np.empty(0)), np.empty((3, 0)), np.empty(0), np.empty(0, np.uint64)
+)
 
 
 class World:
@@ -341,15 +344,17 @@ class World:
             (centre + 0.5) / binning - 0.5 - origin
             for centre, origin in zip(self.centre_px, (x_origin, y_origin), strict=True)
         )
-        (a, b), (c, d) = (field.cd_deg_per_px * binning).tolist()
-        return TangentWcs(field.ra_deg % 360.0, field.dec_deg, x, y, (a, b, c, d))
+        (a, b), (c, d) = field.cd_deg_per_px.tolist()
+        matrix = a * binning, b * binning, c * binning, d * binning
+        return TangentWcs(field.ra_deg % 360.0, field.dec_deg, x, y, matrix)
 
     def truth(self, field: Field, binning: int, x_origin: int, y_origin: int) -> FrameTruth:
         """What the same frame would show without seeing and noise."""
-        (a, b), (c, d) = optics.inverse(field.cd_deg_per_px * binning).tolist()
-        ra_deg, dec_deg = field.ra_arcsec / 3600, field.dec_arcsec / 3600
-        dx, dy = -(a * ra_deg + b * dec_deg), -(c * ra_deg + d * dec_deg)
-        return FrameTruth(dx, dy, field.ra_arcsec, field.dec_arcsec, self.wcs(field, binning, x_origin, y_origin))
+        wcs = self.wcs(field, binning, x_origin, y_origin)
+        a, b, c, d = wcs.cd
+        ra_deg, dec_deg, determinant = field.ra_arcsec / 3600, field.dec_arcsec / 3600, a * d - b * c
+        dx, dy = (b * dec_deg - d * ra_deg) / determinant, (c * ra_deg - a * dec_deg) / determinant
+        return FrameTruth(dx, dy, field.ra_arcsec, field.dec_arcsec, wcs)
 
     def _stars(
         self, ra_deg: float, dec_deg: float, motion_px: float, px_per_deg: Floats, window: Window
@@ -361,10 +366,10 @@ class World:
         if stars is not self._looked.stars:
             names = stars.ra_deg.view(np.uint64) ^ (stars.dec_deg.view(np.uint64) << np.uint64(1))
             flux_e_per_s = self.zero_mag_e_per_s * 10 ** (-0.4 * stars.mag)
-            self._looked = _Looked(stars, flux_e_per_s, names)
+            self._looked = _Looked(stars, unit_vectors(stars), flux_e_per_s, names)
         places, which = np.empty((2, len(stars.mag))), np.empty(len(stars.mag), np.int64)
         found = choose(
-            stars.ra_deg, stars.dec_deg, ra_deg, dec_deg, px_per_deg, *self.centre_px,
+            self._looked.vectors, ra_deg, dec_deg, px_per_deg, *self.centre_px,
             window.x - margin, window.x + window.width + margin, window.y - margin, window.y + window.height + margin,
             places, which,
         )  # fmt: skip

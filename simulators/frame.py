@@ -51,8 +51,7 @@ def render(world: World, settings: CameraSettings, field: Field, temp_c: float, 
         glow_s=exposure_s * warmth,
     )
     electronics = _electronics(spec, structure, settings)
-    light, counts = _spare_map((part.height, part.width)), np.empty((part.height, part.width), np.uint16)
-    light.fill(0)
+    light, counts = _dark_map((part.height, part.width)), np.empty((part.height, part.width), np.uint16)
     lit = [_add_pixels(light, part, ground, world.single_pixels, exposure_s * warmth, noise_key)]
     rays = chip.cosmic_rays(spec, exposure_s, noise_key) if spec.cosmic_rays_per_cm2_min else None
     if rays is not None:
@@ -66,6 +65,7 @@ def render(world: World, settings: CameraSettings, field: Field, temp_c: float, 
     if structure.even and spec.noise:
         even_ground(part.x, part.y, spec.width_px, noise_key, *_table(ground, electronics), electronics.shift, counts)
         digitise(light, np.concatenate(lit), ground, electronics, part.x, part.y, noise_key, counts)
+        light.fill(0)
     else:
         uneven_ground(light, ground, electronics, part.x, part.y, noise_key, counts)
     _spare.append(light.reshape(-1))
@@ -121,14 +121,14 @@ def window(spec: SensorSpec, settings: CameraSettings) -> Window:
     return Window(roi.x * binning, roi.y * binning, roi.width * binning, roi.height * binning)
 
 
-def _spare_map(shape: tuple[int, int]) -> Electrons:
-    """A map of anything, in memory that was used before, where there is some: fresh pages cost more than the stars."""
+def _dark_map(shape: tuple[int, int]) -> Electrons:
+    """A dark map, in memory that was used before, where there is some: fresh pages cost more than the stars."""
     size = shape[0] * shape[1]
     try:
         memory = _spare.pop()
     except IndexError:  # none, or another thread was quicker
         memory = NO_MAP
-    return (memory if memory.size >= size else np.empty(size, np.float32))[:size].reshape(shape)
+    return (memory if memory.size >= size else np.zeros(size, np.float32))[:size].reshape(shape)
 
 
 def _add_pixels(

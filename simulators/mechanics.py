@@ -47,7 +47,7 @@ class Motor:
         return self._knots[-1][4]
 
     def set_rate(self, now_s: float, arcsec_per_s: float) -> None:
-        """Run at this rate from now on; times may not go back."""
+        """Run at this rate from an instant on, whatever it was told to do later."""
         self._knot(now_s, *self._now(now_s), arcsec_per_s)
 
     def jump(self, now_s: float, arcsec: float) -> None:
@@ -56,7 +56,7 @@ class Motor:
 
     @property
     def changed_s(self) -> float:
-        """When it was last told anything."""
+        """The last instant for which it was told anything."""
         return self._knots[-1][0]
 
     def at(self, times_s: Floats) -> Floats:
@@ -81,8 +81,7 @@ class Motor:
         return _driven(*knot, now_s, self.play_arcsec / 2, self.stiction_arcsec)
 
     def _knot(self, now_s: float, motor: float, gear: float, axis: float, rate: float) -> None:
-        if now_s < self.changed_s:
-            raise ValueError(f"motor asked to change at {now_s} s, but it already did at {self.changed_s} s")
+        del self._knots[bisect_right(self._knots, now_s, key=_TIME) :]
         self._knots.append((now_s, motor, gear, axis, rate))
         old = bisect_right(self._knots, now_s - HISTORY_S, key=_TIME) - 1
         if old > 0:

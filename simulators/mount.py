@@ -107,15 +107,15 @@ class SimulatedMount:
         if duration_s < self._spec.min_pulse_s:
             return
         self._mechanics.pulsing.add(motor)
+        start_s = self.world.now_s() + self._spec.pulse_latency_s
+        motor.set_rate(start_s, rate)
+        motor.set_rate(start_s + duration_s, 0.0)  # the mount itself ends a pulse in time, however late we hear of it
         try:
-            if not await self._wait(self._spec.pulse_latency_s):
-                start_s = self.world.now_s()
-                motor.set_rate(start_s, rate)
-                try:
-                    await self._wait(duration_s)
-                finally:  # the mount itself ends a pulse in time, however late we hear of it
-                    motor.set_rate(min(self.world.now_s(), start_s + duration_s), 0.0)
+            await self._wait(self._spec.pulse_latency_s + duration_s)
         finally:
+            now_s = self.world.now_s()
+            if now_s < start_s + duration_s:
+                motor.set_rate(now_s, 0.0)
             self._mechanics.pulsing.discard(motor)
 
     async def slew(self, ra_deg: float, dec_deg: float) -> None:

@@ -106,7 +106,8 @@ def add(nodes: Floats, origin: int, step_s: float, times_s: Floats, factor: floa
 @vectorised
 def cosine(turns: float) -> float:
     """Of an angle in turns, to 1e-8: Chebyshev's polynomial of half a turn's square, which runs on all lanes."""
-    x = turns - math.floor(turns) - 0.5
+    begun: float = np.floor(turns)
+    x = turns - begun - 0.5
     u = x * x
     high = 85.45011342750767 + u * (-60.16742979194585 + u * (25.966884612550658 - u * 6.527705962902734))
     return -0.9999999889445765 + u * (19.739204466576158 + u * (-64.93911592834692 + u * high))
@@ -140,11 +141,12 @@ class Coloured(Gridded):
     ----------
     spectrum : callable
         Frequencies (Hz, > 0) to power densities, in any unit. What is above half the sampling frequency is folded
-        back, as sampling a continuous process does; structure below 1/(CHUNK step) is smoothed.
+        back, as sampling a continuous process does; structure below 2/(CHUNK step) is smoothed.
     variance : float
         Of the values.
     """
 
+    CHUNK = 8192
     FOLDS = 12
 
     def __init__(
@@ -159,12 +161,14 @@ class Coloured(Gridded):
         super().__init__(step_s)
         self._seed, self._subject, self._which = seed, subject, which
         self._whites: dict[int, Floats] = {}  # of the last chunks: each serves for three
-        self._gain = np.sqrt(variance) * _unit_filter(spectrum, step_s, self.CHUNK, self.FOLDS)
+        self._gain = np.sqrt(variance) * _unit_filter(spectrum, step_s, self.CHUNK // 2, self.FOLDS)
 
     def _make(self, index: int) -> Floats:
-        """A chunk: the middle of three chunks' white noise after filtering."""
-        white = np.concatenate([self._white(index + beside) for beside in (-1, 0, 1)] + [np.zeros(self.CHUNK)])
-        values: Floats = fft.irfft(fft.rfft(white) * self._gain, len(white))[self.CHUNK : 2 * self.CHUNK]
+        """A chunk, with half of the ones beside it on either side, of white noise after filtering."""
+        half = self.CHUNK // 2
+        before, here, after = (self._white(index + beside) for beside in (-1, 0, 1))
+        white = np.concatenate([before[half:], here, after[:half]])
+        values: Floats = fft.irfft(fft.rfft(white) * self._gain, len(white))[half:-half]
         return values
 
     def _white(self, index: int) -> Floats:
@@ -176,22 +180,22 @@ class Coloured(Gridded):
         return self._whites[index]
 
 
-def _unit_filter(spectrum: Callable[[Floats], Floats], step_s: float, chunk: int, folds: int) -> Floats:
-    """The filter's frequency response for four chunks of samples; unit noise comes out with variance 1.
+def _unit_filter(spectrum: Callable[[Floats], Floats], step_s: float, reach: int, folds: int) -> Floats:
+    """The filter's frequency response for four times its reach of samples; unit noise comes out with variance 1.
 
-    The impulse response ends a chunk away from its middle, so that three chunks of noise determine the middle one.
+    The impulse response ends at its reach from the middle, so that those samples determine the inner half.
     """
     sampling_hz = 1 / step_s
-    frequency = fft.rfftfreq(2 * chunk, step_s)
+    frequency = fft.rfftfreq(2 * reach, step_s)
     frequency[0] = frequency[1] / 4  # the mean density of the first bin, nearly
     power = np.zeros(len(frequency))
     for fold in range(folds):
         power += spectrum(frequency + fold * sampling_hz)
         power += spectrum((fold + 1) * sampling_hz - frequency)
-    response = fft.irfft(np.sqrt(power), 2 * chunk)  # symmetric about 0, wrapped
+    response = fft.irfft(np.sqrt(power), 2 * reach)  # symmetric about 0, wrapped
     response /= np.sqrt(np.sum(response**2))
-    wrapped = np.zeros(4 * chunk)
-    wrapped[:chunk], wrapped[1 - chunk :] = response[:chunk], response[chunk + 1 :]
+    wrapped = np.zeros(4 * reach)
+    wrapped[:reach], wrapped[1 - reach :] = response[:reach], response[reach + 1 :]
     transformed: Floats = fft.rfft(wrapped).real
     return transformed
 

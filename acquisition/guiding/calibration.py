@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -245,7 +245,7 @@ def fit_response(moves: Sequence[Move], positions: Sequence[Position]) -> Fit:
     What else moves the stars (periodic error, seeing) is a random walk of the velocity plus white noise. The share of
     the two, the backlash, and where in it the gears stood at the start are not known: results are averaged over a grid
     of them, each weighted by its restricted likelihood (Patterson & Thompson 1971), and the errors include how they
-    differ. Neglecting the random walk would fold a worm's curvature into the response and understate the errors.
+    differ. Noise along RA, where the worm is, and across it have each a size and a share of their own. Neglecting the random walk would fold a worm's curvature into the response and understate the errors.
 
     Parameters
     ----------
@@ -260,7 +260,6 @@ def fit_response(moves: Sequence[Move], positions: Sequence[Position]) -> Fit:
         If the moves do not determine the response.
     """
     t = np.array([position.t_s for position in positions])
-    xy = np.array([(position.dx, position.dy) for position in positions])
     ra = np.cumsum([_signed(move, _E) for move in moves])
     dec = np.cumsum([_signed(move, _N) for move in moves])
     freedom = len(positions) - 4
@@ -269,27 +268,50 @@ def fit_response(moves: Sequence[Move], positions: Sequence[Position]) -> Fit:
     moved = np.linalg.matrix_rank(designs) == 4
     if freedom < 1 or not moved.any():
         raise CalibrationFailed(f"{len(positions)} positions do not determine the mount's response")
-    whiteners, log_dets = _whiteners(t)  # axes below: hypothesis of the gears, of the walk, position, column
+    turn_rad, along = _along_ra(designs[moved][0], positions)
+    whiteners, log_dets = _whiteners(t)
     design = whiteners @ designs[moved][:, None]
-    observed = whiteners @ xy
+    observed = whiteners @ along
     normal = design.mT @ design
+    # axes: hypothesis of the gears, of the walk, (term of the model,) coordinate
     solutions = np.linalg.solve(normal, design.mT @ observed)
-    white = np.maximum(np.sum((observed - design @ solutions) ** 2, axis=(-2, -1)) / (2 * freedom), 1e-12)
-    likelihood = -freedom * np.log(white) - log_dets - np.linalg.slogdet(normal).logabsdet
-    weights = np.exp(likelihood - likelihood.max())
-    weights /= weights.sum()
-    mean = np.einsum("gw,gwij->ij", weights, solutions)
-    variances = np.diagonal(np.linalg.inv(normal), axis1=-2, axis2=-1) * white[..., None]
-    errors = np.sqrt(np.einsum("gw,gwij->ij", weights, (solutions - mean) ** 2 + variances[..., None]))
+    white = np.maximum(np.sum((observed - design @ solutions) ** 2, axis=-2) / freedom, 1e-12)
+    constant = log_dets + np.linalg.slogdet(normal).logabsdet
+    likelihood = -0.5 * (freedom * np.log(white) + constant[..., None])
+    shares = np.exp(likelihood - likelihood.max(axis=(0, 1)))
+    of_gears = shares.sum(axis=1)
+    weights = shares * of_gears[:, None, ::-1]  # both coordinates tell of the gears, each only of its own walk
+    weights /= weights.sum(axis=(0, 1))
+    mean = np.einsum("gwc,gwic->ic", weights, solutions)
+    unit_variances = np.diagonal(np.linalg.inv(normal), axis1=-2, axis2=-1)
+    variances = (solutions - mean) ** 2 + unit_variances[..., None] * white[:, :, None]
+    errors = np.sqrt(np.einsum("gwc,gwic->ic", weights, variances))
     if not (np.hypot(*mean[2]) > 0 and np.hypot(*mean[3]) > 0):
         raise CalibrationFailed("the stars did not move at all during calibration")
+    cos, sin = math.cos(turn_rad), math.sin(turn_rad)
     return Fit(
-        MountAxis.from_motion(*map(float, (*mean[2], *errors[2]))),
-        MountAxis.from_motion(*map(float, (*mean[3], *errors[3]))),
-        float(weights.sum(axis=1) @ np.array(gears)[moved, 0]),
-        (float(mean[1, 0]), float(mean[1, 1])),
-        math.sqrt(np.sum(weights * white)),
+        _turned(MountAxis.from_motion(*map(float, (*mean[2], *errors[2]))), turn_rad),
+        _turned(MountAxis.from_motion(*map(float, (*mean[3], *errors[3]))), turn_rad),
+        float(weights[..., 0].sum(axis=1) @ np.array(gears)[moved, 0]),
+        (float(cos * mean[1, 0] - sin * mean[1, 1]), float(sin * mean[1, 0] + cos * mean[1, 1])),
+        math.sqrt(np.sum(weights * white) / 2),
     )
+
+
+def _along_ra(design: NDArray[np.float64], positions: Sequence[Position]) -> tuple[float, NDArray[np.float64]]:
+    """Roughly the angle at which RA moves the stars, and their places along it and across.
+
+    What the mount does by itself, most of it in RA, is told from the quieter Dec.
+    """
+    xy = np.array([(position.dx, position.dy) for position in positions])
+    vx, vy = np.linalg.lstsq(design, xy)[0][2]
+    angle = math.atan2(vy, vx)
+    cos, sin = math.cos(angle), math.sin(angle)
+    return angle, xy @ np.array([[cos, -sin], [sin, cos]])
+
+
+def _turned(axis: MountAxis, angle_rad: float) -> MountAxis:
+    return replace(axis, angle_deg=math.remainder(axis.angle_deg + math.degrees(angle_rad), 360.0))
 
 
 def _gears(longest_s: float) -> Iterator[tuple[float, float]]:

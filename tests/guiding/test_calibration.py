@@ -67,6 +67,26 @@ def test_the_stated_errors_are_those_seen():
     assert 0.7 < np.std(scores) < 1.4
 
 
+def test_what_shakes_along_ra_makes_its_rate_unsure_and_not_its_angle():
+    """Periodic error is there, and Dec is quiet: with one size of noise for both, the angle's error was too large."""
+
+    class Shaken(Plant):
+        async def measure(self) -> Position | str:
+            seen = await super().measure()
+            assert isinstance(seen, Position)
+            along, angle = self.random.normal(0, 0.2), math.radians(self.ra[1])
+            return Position(seen.t_s, seen.dx + along * math.cos(angle), seen.dy + along * math.sin(angle))
+
+    fits = [run(Shaken(noise=0.02, seed=seed)) for seed in range(40)]
+    assert all(fit.ra.rate_err_px_per_s / 2.0 > 3 * math.radians(fit.ra.angle_err_deg) for fit in fits)
+    for scores in (
+        [(fit.ra.rate_px_per_s - 2.0) / fit.ra.rate_err_px_per_s for fit in fits],
+        [(fit.ra.angle_deg - 30.0) / fit.ra.angle_err_deg for fit in fits],
+        [(fit.dec.angle_deg - 121.0) / fit.dec.angle_err_deg for fit in fits],
+    ):
+        assert 0.7 < np.std(scores) < 1.4
+
+
 def test_the_mount_ends_where_it_began():
     plant = Plant()
     run(plant)

@@ -39,7 +39,8 @@ from acquisition.guiding.settings import GuiderSettings
 from acquisition.guiding.statistics import GuidingStatistics
 from acquisition.guiding.worm_file import StoredWorm, load_worm, save_worm
 from acquisition.images import Pipeline
-from acquisition.images.processors.offsets import GuideStarOffsets
+from acquisition.images.processors.exptime import StarExpTimeEstimator
+from acquisition.images.processors.offsets import GuideStarOffsets, RaDecFromPixels
 from acquisition.kernels.warm import warm_up as warm_up_stars
 from acquisition.mount import Mount, MountInfo
 from acquisition.recording.frames import Recorded, RecordFrames
@@ -339,9 +340,15 @@ def _end_log(writer: GuideLogWriter) -> None:
 
 
 def guiding_chain(config: Config, recorder: RecordFrames | None = None) -> Pipeline:
-    """The processors of a guiding run: what measures the stars, and saves the frames if they are wanted."""
-    measured = GuideStarOffsets(max_stars=config.guiding.max_stars)
-    return Pipeline([measured if recorder is None else Recorded(measured, recorder)])
+    """The processors of a guiding run: star offsets, offsets on the sky, next exposure time."""
+    chain = Pipeline(
+        steps=[
+            GuideStarOffsets(max_stars=config.guiding.max_stars),
+            RaDecFromPixels(distance=False, on_error="ignore"),  # nobody asks for the distance: start sooner
+            StarExpTimeEstimator(on_error="ignore"),
+        ]
+    )
+    return chain if recorder is None else Pipeline([Recorded(chain, recorder)])
 
 
 def new_run_directory() -> Path:

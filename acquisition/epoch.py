@@ -18,20 +18,24 @@ _J2000 = datetime(2000, 1, 1, 12, tzinfo=UTC)
 
 def of_date(ra_deg: float, dec_deg: float, utc: datetime) -> tuple[float, float]:
     """Mean equator and equinox of date from ICRS."""
-    return _turned(_precession(utc), ra_deg, dec_deg)
+    return _turned(_precession(_hours(utc)), ra_deg, dec_deg)
 
 
 def icrs(ra_deg: float, dec_deg: float, utc: datetime) -> tuple[float, float]:
     """ICRS from mean equator and equinox of date."""
-    return _turned(_precession(utc).T, ra_deg, dec_deg)
+    return _turned(_precession(_hours(utc)).T, ra_deg, dec_deg)
 
 
-@lru_cache(maxsize=16)  # a frame asks twice or more
-def _precession(utc: datetime) -> NDArray[np.float64]:
+def _hours(utc: datetime) -> int:
+    """Since J2000, rounded: in half an hour precession is 3 mas."""
+    return round((utc - _J2000).total_seconds() / 3600)
+
+
+@lru_cache(maxsize=16)  # every frame asks twice or more
+def _precession(hours: int) -> NDArray[np.float64]:
     import erfa
 
-    days = (utc - _J2000).total_seconds() / 86400
-    return np.asarray(erfa.pmat06(2451545.0, days), dtype=np.float64)
+    return np.asarray(erfa.pmat06(2451545.0, hours / 24), dtype=np.float64)
 
 
 def _turned(matrix: NDArray[np.float64], ra_deg: float, dec_deg: float) -> tuple[float, float]:

@@ -260,6 +260,7 @@ class SimulatedCamera:
             cooler_power_percent=self._cooler_power_percent(),
             frame_seq=self._delivered,
             n_dropped=self._dropped,
+            rotator_deg=world.setup.optics.rotation_deg,
             ra_deg=ra_deg,
             dec_deg=field.dec_deg,
             tel_ra_deg=tel_ra_deg,
@@ -269,7 +270,7 @@ class SimulatedCamera:
         )
 
     def _facts_of(self, settings: CameraSettings) -> dict[str, Any]:
-        """What is the same of all frames with these settings."""
+        """What is the same of all frames with these settings; a rotator may turn between two."""
         spec, setup = self._spec, self.world.setup
         binning, roi, gain = settings.binning, whole(self._spec, settings), settings.gain or 0.0
         bayer = chip.bayer_pattern(spec, roi.x, roi.y) if binning == 1 else None
@@ -304,7 +305,6 @@ class SimulatedCamera:
             "telescope": setup.optics.name,
             "focal_length_mm": setup.optics.focal_length_mm,
             "aperture_mm": setup.optics.aperture_mm,
-            "rotator_deg": setup.optics.rotation_deg,
             "site_lat_deg": setup.site.lat_deg,
             "site_lon_deg": setup.site.lon_deg,
             "site_elev_m": setup.site.elev_m,

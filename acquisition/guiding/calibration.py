@@ -245,7 +245,8 @@ def fit_response(moves: Sequence[Move], positions: Sequence[Position]) -> Fit:
     What else moves the stars (periodic error, seeing) is a random walk of the velocity plus white noise. The share of
     the two, the backlash, and where in it the gears stood at the start are not known: results are averaged over a grid
     of them, each weighted by its restricted likelihood (Patterson & Thompson 1971), and the errors include how they
-    differ. Noise along RA, where the worm is, and across it have each a size and a share of their own. Neglecting the random walk would fold a worm's curvature into the response and understate the errors.
+    differ. Noise along RA, where the worm is, and across it have each a size and a share of their own.
+    Neglecting the random walk would fold a worm's curvature into the response and understate the errors.
 
     Parameters
     ----------

@@ -144,6 +144,8 @@ def speed() -> None:
         asyncio.run(processor(Image.from_camera(scene.frame(rng), scene.facts)))
         field, frame = processor.field, scene.frame(rng, 0.3, 0.2)
         assert field is not None
+        place, signal = field.predicted(), np.array(field.signal)
+        x, y = place.real.copy(), place.imag.copy()
         image = Image.from_camera(frame, scene.facts)
 
         def call(processor: GuideStarOffsets = processor, image: Image = image) -> None:
@@ -152,9 +154,12 @@ def speed() -> None:
             except StopIteration:
                 return
 
-        def kernel(field: object = field, frame: np.ndarray = frame) -> None:
+        def kernel(
+            field: object = field, frame: np.ndarray = frame, x: np.ndarray = x, y: np.ndarray = y,
+            signal: np.ndarray = signal,
+        ) -> None:  # fmt: skip
             track(
-                frame, NONE, field.x, field.y, field.signal, field.psf, search_px=3, adu_per_e=1.0,
+                frame, NONE, x, y, signal, field.psf, search_px=3, adu_per_e=1.0,
                 saturation=6e4, window_sigma_px=field.window_sigma_px, free_width_above=10.0,
             )  # fmt: skip
 

@@ -330,7 +330,7 @@ def frames(trials: int, only: str | None, precise: bool) -> None:
                 continue
             # the motion of the place whose way has the pivot as its middle
             spin = case.scale * complex(math.cos(case.turn), math.sin(case.turn)) - 1
-            off_axis = complex(*pivot) - complex((first.width - 1) / 2, (first.height - 1) / 2)
+            off_axis = pivot - complex((first.width - 1) / 2, (first.height - 1) / 2)
             truth = 2 * (complex(dx, dy) + spin * off_axis) / (2 + spin)
             good = case.good or first
             limits = np.hypot(field_bound(good), field_bound(good, case.fade, dx, dy))

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -75,11 +76,12 @@ class IsolatedSensor:
 
     def open(self) -> CameraInfo:
         self.close()
+        until_s = time.monotonic() + self._deadlines.open_s
         self._child = _Child(self._name)
         try:
-            # python itself starts, too, on however small a computer
-            self.call("make", self._make, self._arguments(self._info), limit_s=self._deadlines.open_s * 0.4)
-            info: CameraInfo = self.call("open", limit_s=self._deadlines.open_s * 0.6)
+            # python itself starts, too, on however small and busy a computer
+            self.call("make", self._make, self._arguments(self._info), limit_s=self._deadlines.open_s * 0.7)
+            info: CameraInfo = self.call("open", limit_s=until_s - time.monotonic())
         except BaseException:
             self._end_child()
             raise

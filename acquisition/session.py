@@ -112,7 +112,7 @@ async def guide(
     """
     settings = config.guider_settings(corrections=options.corrections)
     context = DeviceContext(seed=options.seed, scenario=options.scenario)
-    statistics, history = statistics or GuidingStatistics(), History()
+    statistics, history = GuidingStatistics() if statistics is None else statistics, History()
     wall_began_s = time.perf_counter()
     error: StarlatchError | None = None
     ended = "duration reached"

@@ -18,12 +18,9 @@ from .psf import psf_parts
 from .render import (
     NO_MAP,
     Bits,
-    Boxes,
     Electronics,
-    Electrons,
     Ground,
     add_points,
-    add_stars,
     digitise,
     even_ground,
     ground_table,
@@ -31,6 +28,7 @@ from .render import (
     uneven_ground,
 )
 from .setup import SensorSpec
+from .starlight import Boxes, Electrons, add_stars
 from .streams import NORMALS
 from .world import NO_STARS, Field, Window, World
 

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .process import Floats
-from .render import poisson
 from .setup import OpticsSpec, SensorSpec
-from .streams import NORMALS, Subject, generator, key_of
+from .streams import NORMALS, Subject, generator, key_of, poisson
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 

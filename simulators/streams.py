@@ -102,3 +102,24 @@ def normal_row(normals: NDArray[np.float32], key: np.uint64, first: int, deviate
 def _add(one: NDArray[np.float32], other: NDArray[np.float32], total: NDArray[np.float32]) -> None:
     for i in range(total.shape[0]):
         total[i] = one[i] + other[i]
+
+
+@compiled
+def poisson(normals: NDArray[np.float32], mean: float, bits: np.uint64) -> float:
+    """A Poisson deviate: by inversion below a mean of 8, above a rounded normal deviate with the right skewness.
+
+    (Cornish & Fisher 1938. At 8 its cumulative distribution is within 0.002 of the exact one; a plain normal deviate
+    at 30 is within 0.012.)
+    """
+    if mean >= 8.0:
+        deviate = normal(normals, bits)
+        return max(0.0, math.floor(mean + math.sqrt(mean - 5 / 36) * deviate + (deviate**2 - 1) / 6 + 0.5))
+    uniform = float(bits >> np.uint64(11)) * 2.0**-53
+    chance = math.exp(-mean)
+    total = chance
+    k = 0.0
+    while uniform >= total and k < 100:
+        k += 1
+        chance *= mean / k
+        total += chance
+    return k

@@ -197,10 +197,11 @@ def test_matching_does_not_guess() -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_pixels_hold_all_light_of_a_profile(profile: str) -> None:
     psf = Psf(3.0, 3.0, profile)
-    assert 0.97 < psf.weights.sum() <= 1.0  # the rest is not told from the sky
+    told = {"moffat2.5": 0.975, "moffat3.5": 0.996, "moffat5": 0.9985}.get(profile, 1.0)  # the rest is taken for sky
+    assert psf.weights.sum() == pytest.approx(told, abs=1e-3)
     out = np.empty((len(psf.weights), 3, 201), np.float32)
     integrate(100.2, 3.0, psf.scales, np.empty((3, 209), np.float32), out)
-    assert (psf.weights * out[:, 0].sum(axis=1)).sum() == pytest.approx(psf.weights.sum(), abs=1e-3)
+    assert (psf.weights * out[:, 0].sum(axis=1)).sum() == pytest.approx(told, abs=1e-3)
     if profile != "gaussian":
         beta = float(profile.removeprefix("moffat"))
         light = (psf.weights[:, None, None] * out[:, 0, None, 90:111] * out[:, 0, 90:111, None]).sum(axis=0)
@@ -216,7 +217,7 @@ def test_bright_undersampled_moffats_are_where_they_seem(profile: str) -> None:
         light = flux * stamp(x, y, 17, 1.2, float(profile.removeprefix("moffat")))
         row = fit(300.0 + light, x + 0.1, y - 0.1, psf, saturation=1e9)
         assert row[[c.X, c.Y]] == pytest.approx([x, y], abs=2.5e-4)  # its noise would be 1.3e-3
-        assert row[c.FLUX] == pytest.approx(flux, rel=0.01)
+        assert row[c.FLUX] == pytest.approx(flux, rel=0.005)
 
 
 def test_warming_up_leaves_nothing_to_compile() -> None:

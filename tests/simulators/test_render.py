@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm, poisson
 
 from simulators.path import pieces
-from simulators.render import NO_MAP, Electronics, Ground, add_stars, digitise, even_ground, ground_table
+from simulators.render import NO_MAP, Electronics, Ground, digitise, even_ground, ground_table
+from simulators.starlight import add_stars
 from simulators.streams import NORMALS
 
 ONE_PIECE = np.array([[0.0, 0.0, 1.0, 0.0, 0.0]])

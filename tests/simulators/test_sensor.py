@@ -13,9 +13,10 @@ from simulators import sensor as chip
 from simulators.camera import SimulatedCamera
 from simulators.frame import render
 from simulators.psf import moffat_parts, psf_parts
-from simulators.render import NO_MAP, Ground, add_stars, spill
+from simulators.render import NO_MAP, Ground, spill
 from simulators.scenario import load_scenario, presets
 from simulators.setup import OpticsSpec, SensorSpec, Setup, SkySpec
+from simulators.starlight import add_stars
 from simulators.streams import Subject, key, key_of
 from simulators.world import World
 

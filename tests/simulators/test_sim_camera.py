@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import math
+from collections import deque
 from dataclasses import replace
 
 import numpy as np
@@ -76,6 +77,31 @@ def test_same_seed_same_frames_other_seed_other_frames():
     assert first == night(1)
     assert len(set(first)) == 3
     assert not set(first) & set(night(2))
+
+
+def test_frames_know_nothing_of_those_before_whatever_came_between(monkeypatch):
+    """What came between: exposures that were cancelled, other settings; and memory that was used before is dark."""
+    short = CameraSettings(exposure_s=0.5, roi=Roi(300, 200, 128, 128))
+    long = replace(short, exposure_s=1.0)
+
+    async def take() -> list[Image]:
+        images = []
+        async with open_camera("sim://?seed=3&scenario=average", DeviceContext()) as camera:
+            for settings, n in ((short, 6), (long, 3), (short, 3)):
+                await camera.configure(settings)
+                images += [await camera.expose() for _ in range(n)]
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(camera.expose(), 0.1)
+                images.append(await camera.expose())
+        return images
+
+    images = virtual_time.run(take())
+    monkeypatch.setattr("simulators.frame._spare", deque(maxlen=0))
+    afresh = virtual_time.run(take())
+    assert len(images) == len(afresh) == 15
+    assert all(np.array_equal(one.data, other.data) for one, other in zip(images, afresh, strict=True))
+    assert len({image.data.tobytes() for image in images}) == 15
+    assert [image.facts.exposure_s for image in images] == [0.5] * 7 + [1.0] * 4 + [0.5] * 4
 
 
 def test_the_header_says_where_each_star_is():

@@ -102,13 +102,14 @@ def times(p: FloatArray, h: FloatArray, out: FloatArray) -> float:
 @compiled
 def learn(
     x: FloatArray, p: FloatArray, noise: FloatArray, h: FloatArray, gain: FloatArray, z: float, weight: float
-) -> tuple[float, float]:
+) -> tuple[float, float, float]:
     """Give one filter its measurement, seen through `h`; outliers count less.
 
     Returns
     -------
-    expected, score : float
-        What it expected, and the logarithm of that measurement's (heavy-tailed) likelihood.
+    expected, score, trusted : float
+        What it expected, the logarithm of that measurement's (heavy-tailed) likelihood, and the variance of the
+        innovation as it was believed: `gain` over this is what the states gained per innovation.
     """
     expected = 0.0
     for j in range(len(x)):
@@ -124,11 +125,11 @@ def learn(
     _subtract(p, gain / trusted, gain)
     noise[0] = _NOISE_FORGETTING * noise[0] + 0.5
     noise[1] = _NOISE_FORGETTING * noise[1] + 0.5 * r * min(squared, 6.0)
-    return expected, -0.5 * math.log(variance) - 3 * math.log(1 + min(squared, 12.0) / 5)
+    return expected, -0.5 * math.log(variance) - 3 * math.log(1 + min(squared, 12.0) / 5), trusted
 
 
 @compiled
-def _waves(omega: FloatArray, t_s: float, exposure_s: float, h: FloatArray) -> None:
+def waves(omega: FloatArray, t_s: float, exposure_s: float, h: FloatArray) -> None:
     """How an exposure around `t_s` sees the lines: their cosines and sines, blurred."""
     for k in range(len(omega)):
         half = 0.5 * omega[k] * exposure_s
@@ -138,9 +139,7 @@ def _waves(omega: FloatArray, t_s: float, exposure_s: float, h: FloatArray) -> N
 
 
 @compiled
-def update(
-    bank: Bank, dt_s: float, t_s: float, exposure_s: float, z: FloatArray, weight: float, memory: float, out: FloatArray
-) -> None:
+def update(bank: Bank, dt_s: float, t_s: float, exposure_s: float, z: FloatArray, weight: float, memory: float) -> None:
     """Advance every filter by `dt_s` and give it its measurement, the mean over an exposure around `t_s`.
 
     Parameters
@@ -153,8 +152,6 @@ def update(
         This measurement's variance over the usual one.
     memory : float
         Measurements that the score remembers.
-    out : array (n,)
-        Gets what each filter expected.
     """
     n, m = bank.x.shape
     h, gain = np.empty(m), np.empty(m)
@@ -163,29 +160,29 @@ def update(
     for i in range(n):
         group = i // together
         if i % together == 0:
-            _waves(bank.omega[group], t_s, exposure_s, h)
+            waves(bank.omega[group], t_s, exposure_s, h)
         x, p = bank.x[i], bank.p[i]
         r = bank.noise[i, 1] / bank.noise[i, 0]
-        _advance(x, p, dt_s, r * bank.walk[i, 0], r * bank.walk[i, 1], bank.drift[group])
-        out[i], gained = learn(x, p, bank.noise[i], h, gain, z[i], weight)
+        advance(x, p, dt_s, r * bank.walk[i, 0], r * bank.walk[i, 1], bank.drift[group])
+        _, gained, _ = learn(x, p, bank.noise[i], h, gain, z[i], weight)
         bank.score[i] = (1 - 1 / memory) * bank.score[i] + gained
 
 
 @compiled
 def _subtract(p: FloatArray, shares: FloatArray, gain: FloatArray) -> None:
     for i in range(len(gain)):
-        _subtract_from_row(p[i], shares[i], gain)
+        subtract_from_row(p[i], shares[i], gain)
 
 
 @vectorised
-def _subtract_from_row(row: FloatArray, share: float, gain: FloatArray) -> None:
+def subtract_from_row(row: FloatArray, share: float, gain: FloatArray) -> None:
     # in a loop over rows LLVM does not use SIMD, as for all it knows a row could be the gain
     for j in range(len(row)):
         row[j] -= share * gain[j]
 
 
 @compiled
-def _advance(x: FloatArray, p: FloatArray, dt_s: float, q_b: float, q_v: float, drift: FloatArray) -> None:
+def advance(x: FloatArray, p: FloatArray, dt_s: float, q_b: float, q_v: float, drift: FloatArray) -> None:
     m = len(x)
     x[0] += dt_s * x[1]
     for j in range(m):
@@ -210,7 +207,7 @@ def predict(bank: Bank, dt_s: float, t_s: float, mean: FloatArray, variance: Flo
     together = n // len(bank.omega)
     for i in range(n):
         if i % together == 0:
-            _waves(bank.omega[i // together], t_s, 0.0, h)
+            waves(bank.omega[i // together], t_s, 0.0, h)
         r = bank.noise[i, 1] / bank.noise[i, 0]
         total = 0.0
         for j in range(m):
@@ -235,12 +232,12 @@ def replay(
         if i % together == 0:
             for row in range(len(t_s)):
                 seen[row, 0], seen[row, 1] = 1.0, 0.0
-                _waves(bank.omega[group], t_s[row], exposure_s[row], seen[row])
+                waves(bank.omega[group], t_s[row], exposure_s[row], seen[row])
         x, p = bank.x[i], bank.p[i]
         last_s = t_s[0] if len(t_s) else 0.0
         for row in range(len(t_s)):
             r = bank.noise[i, 1] / bank.noise[i, 0]
-            _advance(x, p, t_s[row] - last_s, r * bank.walk[i, 0], r * bank.walk[i, 1], bank.drift[group])
-            _, gained = learn(x, p, bank.noise[i], seen[row], gain, z[row], weight[row])
+            advance(x, p, t_s[row] - last_s, r * bank.walk[i, 0], r * bank.walk[i, 1], bank.drift[group])
+            _, gained, _ = learn(x, p, bank.noise[i], seen[row], gain, z[row], weight[row])
             bank.score[i] = (1 - 1 / memory) * bank.score[i] + gained
             last_s = t_s[row]

@@ -24,13 +24,11 @@ def update_and_predict(
 ) -> None:  # fmt: skip
     """`update` a bank, and `predict` what it expects at `at_s`.
 
-    `table` (5, n) gets the filters' scores before the measurement, what they expected of it, their scores after it, and
-    predictions with variances.
+    `table` (3, n) gets the filters' scores, and predictions with variances.
     """
+    update(bank, dt_s, t_s, exposure_s, z, weight, memory)
     table[0] = bank.score
-    update(bank, dt_s, t_s, exposure_s, z, weight, memory, table[1])
-    table[2] = bank.score
-    predict(bank, at_s - t_s, at_s, table[3], table[4])
+    predict(bank, at_s - t_s, at_s, table[1], table[2])
 
 
 @compiled
@@ -38,10 +36,9 @@ def update_and_predict_swing(
     bank: SwingBank, dt_s: float, t_s: float, z: float, weight: float, memory: float, at_s: float, table: FloatArray
 ) -> None:
     """As `update_and_predict`."""
+    update_swing(bank, dt_s, z, weight, memory)
     table[0] = bank.score
-    update_swing(bank, dt_s, z, weight, memory, table[1])
-    table[2] = bank.score
-    predict_swing(bank, at_s - t_s, table[3], table[4])
+    predict_swing(bank, at_s - t_s, table[1], table[2])
 
 
 @compiled
@@ -56,13 +53,6 @@ def likeliest(scores: FloatArray, means: FloatArray, variances: FloatArray, size
     among = slice(best * size, (best + 1) * size)
     mean, deviation = mixture(scores[among], means[among], variances[among])
     return best, mean, deviation
-
-
-@compiled
-def mean(scores: FloatArray, means: FloatArray) -> float:
-    """Of the mixture."""
-    shares = np.exp(scores - scores.max())
-    return (shares * means).sum() / shares.sum()  # type: ignore[no-any-return]  # of arrays
 
 
 @compiled

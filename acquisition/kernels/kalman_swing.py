@@ -98,13 +98,13 @@ def _advanced(x: FloatArray, p: FloatArray, r: float, walk: FloatArray, swing: F
 
 
 @compiled
-def update_swing(bank: SwingBank, dt_s: float, z: float, weight: float, memory: float, out: FloatArray) -> None:
+def update_swing(bank: SwingBank, dt_s: float, z: float, weight: float, memory: float) -> None:
     """As `kalman_bank.update`, for one measurement of all."""
     h, gain = np.array([1.0, 0.0, 1.0, 0.0]), np.empty(4)
     for i in range(len(bank.x)):
         r = bank.noise[i, 1] / bank.noise[i, 0]
         _advanced(bank.x[i], bank.p[i], r, bank.walk[i], bank.swing[i], dt_s)
-        out[i], gained = learn(bank.x[i], bank.p[i], bank.noise[i], h, gain, z, weight)
+        _, gained, _ = learn(bank.x[i], bank.p[i], bank.noise[i], h, gain, z, weight)
         bank.score[i] = (1 - 1 / memory) * bank.score[i] + gained
 
 

@@ -1,6 +1,6 @@
-"""Finding the worm's period, and single lines that the worm does not explain.
+"""Finding the worm's period.
 
-In: times and positions, or innovations. Out: a period, or frequencies.
+In: times and positions. Out: a period.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ _BIN_S = 6.0
 _HARMONICS = 6
 _TURNS = 1.3  # that a series must cover before a period is believed
 _SHORTEST_S, _LONGEST_S = 120.0, 1200.0
-APART_CYCLES = 0.3  # over the series, by which lines must differ to be two
 
 
 def search_period(t_s: FloatArray, z: FloatArray, near_s: float | None = None) -> float | None:
@@ -125,53 +124,3 @@ def _residuals_into(
             right[j] /= normal[j, j]
             explained += right[j] * right[j]
         out[f] = max(total - explained, 1e-12)
-
-
-def strongest_line(
-    t_s: FloatArray, innovations: FloatArray, taken_hz: FloatArray, significance: float = 7.0
-) -> float | None:
-    """Frequency of the strongest line in innovations, Hz, if it is there beyond doubt.
-
-    Parameters
-    ----------
-    t_s, innovations : array (n,)
-    taken_hz : array (k,)
-        Frequencies that are modelled already.
-    significance : float
-        By how much its power over the mean must exceed the logarithm of the number of frequencies looked at.
-    """
-    n = len(t_s)
-    duration_s = float(t_s[-1] - t_s[0]) if n > 1 else 0.0
-    if n < 60 or duration_s < 120:
-        return None
-    limit = 4 * float(np.median(np.abs(innovations))) / 0.6745
-    y = np.clip(innovations, -limit, limit)
-    y = y - y.mean()
-    frequencies = np.arange(max(1 / 200, 4 / duration_s), 0.45 * (n - 1) / duration_s, 0.5 / duration_s)
-    for taken in taken_hz:
-        frequencies = frequencies[np.abs(frequencies - taken) > APART_CYCLES / duration_s]
-    if len(frequencies) < 10:
-        return None
-    power = _power(t_s - t_s[0], y, frequencies) / max(float(y.var()), 1e-12) / n
-    best = int(np.argmax(power))
-    if power[best] < math.log(len(frequencies)) + significance:
-        return None
-    fine = frequencies[best] + np.arange(-0.5, 0.51, 0.05) / duration_s
-    return float(fine[np.argmax(_power(t_s - t_s[0], y, fine))])
-
-
-def _power(t: FloatArray, y: FloatArray, frequencies: FloatArray) -> FloatArray:
-    out = np.empty(len(frequencies))
-    _powers_into(t, y, frequencies, out)
-    return out
-
-
-@vectorised
-def _powers_into(t: FloatArray, y: FloatArray, frequencies: FloatArray, out: FloatArray) -> None:
-    for f in range(len(frequencies)):
-        c = s = 0.0
-        for i in range(len(t)):
-            phase = 2 * math.pi * frequencies[f] * t[i]
-            c += y[i] * math.cos(phase)
-            s += y[i] * math.sin(phase)
-        out[f] = c * c + s * s

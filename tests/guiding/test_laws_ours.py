@@ -271,14 +271,21 @@ def test_a_wrong_limit_is_named(law):
 
 def test_warmed_up_laws_have_nothing_left_to_compile():
     from acquisition.guiding.algorithms.warm import warm_up
-    from acquisition.kernels import gaussian_process, kalman_bank, kalman_mixture, kalman_swing, worm_period
+    from acquisition.kernels import (
+        gaussian_process,
+        kalman_bank,
+        kalman_mixture,
+        kalman_swing,
+        line_evidence,
+        worm_period,
+    )
 
     warm_up(Predictive(), BacklashAware(), PredictivePec())
     entered = [
         kalman_bank.update, kalman_bank.predict, kalman_bank.replay, kalman_swing.predict_swing,
-        worm_period._residuals_into, worm_period._powers_into,
+        worm_period._residuals_into, line_evidence._correlate,
         gaussian_process.regularise, gaussian_process.predict_change, kalman_mixture.update_and_predict,
-        kalman_mixture.update_and_predict_swing, kalman_mixture.likeliest, kalman_mixture.mean, kalman_mixture.mixture,
+        kalman_mixture.update_and_predict_swing, kalman_mixture.likeliest, kalman_mixture.mixture,
     ]  # fmt: skip
     before = [len(kernel.signatures) for kernel in entered]
     assert all(before)

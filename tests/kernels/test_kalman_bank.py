@@ -23,7 +23,6 @@ def test_a_series_replayed_is_its_measurements_one_after_the_other_to_the_bit(gr
 
     one, other = bank(), bank()
     replay(one, t_s, exposure_s, z, weight, MEMORY)
-    out = np.empty(len(other.x))
     for i, dt_s in enumerate(np.diff(t_s, prepend=t_s[0])):
-        update(other, dt_s, t_s[i], exposure_s[i], np.full(len(out), z[i]), weight[i], MEMORY, out)
+        update(other, dt_s, t_s[i], exposure_s[i], np.full(len(other.x), z[i]), weight[i], MEMORY)
     assert all(np.array_equal(replayed, updated) for replayed, updated in zip(one, other, strict=True))

@@ -6,7 +6,8 @@ expect that history.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 MEMORY = 200.0  # measurements that a filter's score remembers
-HARMONICS = (8, 30)
+HARMONICS = (8, 15, 30)
 _ALL = 1e9
+_LINE_HARMONICS = (12, 30)
 _FALL = 2.4  # a harmonic's variance is expected to be that of the first over its order to this power
 # Process noise of offset and velocity per s, in units of the measurement's variance.
 _WALKS = np.array([(1e-3, 1e-7), (0.01, 1e-6), (0.05, 1e-5), (0.2, 1e-4), (1, 1e-4)])
@@ -29,9 +31,10 @@ _PHASES, _PHASED_HARMONICS, _PHASED_WALKS = 36, 8, _WALKS[[1, 3]]
 _CURVE_CHANGES = 0.15  # from night to night, share of a harmonic
 _WANDER = 0.02 / 2500  # variance that an amplitude gains per s, in units of its expected variance
 _SUPPOSED_PERIODS_S = np.geomspace(120, 1200, 96)
-_SUPPOSED_CURVES = ((8, 3.2), (12, 2.6))  # harmonics, and how fast they are expected to fall
+_SUPPOSED_CURVES = ((8, 3.2), (12, 2.6), (30, 2.6))  # harmonics, and how fast they are expected to fall
 _SUPPOSED_WALKS = _WALKS[[1, 3, 4]]
 _LIKELIEST = 8  # periods of each curve that are worth following
+_RUGGED = 3.0  # by how much the most rugged curve must be likelier than the others to be worth its filters
 _EVIDENCE_FRAMES = 300  # are enough to compare periods
 
 
@@ -45,6 +48,10 @@ def periodic_bank(
     rows: FloatArray, worm: Worm, harmonics: int, walks: FloatArray = _WALKS, memory: float = MEMORY
 ) -> Bank:
     """Periodic filters that have seen the history."""
+    return _having_seen(rows, _new_periodic_bank(rows, worm, harmonics, walks), memory)
+
+
+def _new_periodic_bank(rows: FloatArray, worm: Worm, harmonics: int, walks: FloatArray) -> Bank:
     from acquisition.kernels.kalman_bank import new_bank
 
     h = np.arange(1, harmonics + 1)
@@ -58,7 +65,32 @@ def periodic_bank(
         waves = amplitude**2 / h**_FALL
     omega = 2 * np.pi * np.concatenate([h / (worm.period_s or 1.0), worm.lines_hz])
     prior = np.concatenate([waves, np.full(len(worm.lines_hz), (0.1 * amplitude) ** 2)])
-    return _having_seen(rows, new_bank(walks, float(rows[0, 2]), 0.05, omega, prior, _WANDER * prior), memory)
+    return new_bank(walks, float(rows[0, 2]), 0.05, omega, prior, _WANDER * prior)
+
+
+def line_evidence(rows: FloatArray, worm: Worm, supposed: tuple[Supposed, ...], frequencies: FloatArray) -> FloatArray:
+    """By how much the likeliest filter would expect the history better with a line of each frequency (Hz).
+
+    While no period is known it is one of those supposed.
+    """
+    from acquisition.kernels.line_evidence import line_evidence as of_filter
+
+    base = _likeliest_filter(rows, worm, supposed)
+    t_s, exposure_s, z, weight = (np.ascontiguousarray(column) for column in rows[:, :4].T)
+    return of_filter(base, t_s, exposure_s, z, weight, frequencies, (0.1 * _likely_amplitude(rows)) ** 2)
+
+
+def _likeliest_filter(rows: FloatArray, worm: Worm, supposed: tuple[Supposed, ...]) -> Bank:
+    """Before it has seen anything, the filter that expects the history best."""
+    tried: tuple[int, ...] = (0,)
+    if worm.period_s is not None:
+        tried = _LINE_HARMONICS
+    elif supposed:
+        best = max(supposed, key=lambda one: one.score)
+        worm, tried = replace(worm, period_s=best.period_s), (best.harmonics,)
+    scores = [periodic_bank(rows, worm, harmonics, _JUDGING_WALKS, _ALL).score for harmonics in tried]
+    curve, walk = np.unravel_index(np.argmax(scores), (len(tried), len(_JUDGING_WALKS)))
+    return _new_periodic_bank(rows, worm, tried[curve], _JUDGING_WALKS[walk : walk + 1])
 
 
 def phased_bank(worm: Worm, position: float) -> Bank:
@@ -84,19 +116,50 @@ def phased_bank(worm: Worm, position: float) -> Bank:
     return bank
 
 
-def supposing_banks(rows: FloatArray, lines_hz: tuple[float, ...]) -> tuple[Bank, ...]:
-    """While no period is sure: filters for the periods, among all possible ones, that expect the history best.
+class Supposed(NamedTuple):
+    """Periods that a history does not yet contradict, for curves of so many harmonics that fall so fast.
+
+    Attributes
+    ----------
+    harmonics : int
+    fall : float
+    periods_s : array
+        The likeliest, ascending.
+    period_s, score : float
+        The likeliest of all, and the logarithm of its likelihood.
+    """
+
+    harmonics: int
+    fall: float
+    periods_s: FloatArray
+    period_s: float
+    score: float
+
+
+def suppose(rows: FloatArray, lines_hz: tuple[float, ...]) -> tuple[Supposed, ...]:
+    """While no period is sure: those, among all possible ones, with which filters expect the history best."""
+    thinned, found = _thinned(rows), []
+    for harmonics, fall in _SUPPOSED_CURVES:
+        every = _supposing_bank(thinned, _SUPPOSED_PERIODS_S, lines_hz, harmonics, fall, _SUPPOSED_WALKS[:1], _ALL)
+        best = np.argsort(-every.score)[:_LIKELIEST]
+        periods_s = _SUPPOSED_PERIODS_S[np.sort(best)]
+        found.append(
+            Supposed(harmonics, fall, periods_s, float(_SUPPOSED_PERIODS_S[best[0]]), float(every.score[best[0]]))
+        )
+    return tuple(found)
+
+
+def supposing_banks(rows: FloatArray, lines_hz: tuple[float, ...], supposed: tuple[Supposed, ...]) -> tuple[Bank, ...]:
+    """Filters for supposed periods that have seen the history.
 
     Long before a turn is over they predict better than a trend, as they know how smooth the curves of worms are.
     """
-    thinned = _thinned(rows)
-    banks = []
-    for harmonics, fall in _SUPPOSED_CURVES:
-        every = _supposing_bank(thinned, _SUPPOSED_PERIODS_S, lines_hz, harmonics, fall, _SUPPOSED_WALKS[:1], _ALL)
-        likeliest = np.sort(np.argsort(-every.score)[:_LIKELIEST])
-        periods_s = _SUPPOSED_PERIODS_S[likeliest]
-        banks.append(_supposing_bank(rows, periods_s, lines_hz, harmonics, fall, _SUPPOSED_WALKS, MEMORY))
-    return tuple(banks)
+    *smooth, rugged = supposed
+    worth = supposed if rugged.score > max(one.score for one in smooth) + _RUGGED else smooth
+    return tuple(
+        _supposing_bank(rows, one.periods_s, lines_hz, one.harmonics, one.fall, _SUPPOSED_WALKS, MEMORY)
+        for one in worth
+    )
 
 
 def _supposing_bank(

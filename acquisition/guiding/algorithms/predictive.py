@@ -61,7 +61,7 @@ class PredictiveState(NamedTuple):
     known : int
         How many banks know.
     history : Table
-        Time since the first frame, exposure, position without corrections, relative variance, innovation.
+        Time since the first frame, exposure, position without corrections, relative variance.
     epoch_s : float
         Time of the first frame.
     lock, sent : float
@@ -114,14 +114,14 @@ class Predictive:
         check_range(self.name, "lost_limit", self.lost_limit, 0, 60)
 
     def start(self) -> PredictiveState:
-        return PredictiveState(Table(5))
+        return PredictiveState(Table(4))
 
     def start_with(self, learned: Worm) -> PredictiveState:
         """Begin with what `learned` said after another night: period, curve, and lines.
 
         How far the worm was turned in between nobody knows: filters for all phases find out.
         """
-        return PredictiveState(Table(5), worm=learned)
+        return PredictiveState(Table(4), worm=learned)
 
     def learned(self, state: PredictiveState) -> Worm | None:
         """What is worth keeping for another night; what it began with before two turns were seen, None without that."""
@@ -160,7 +160,7 @@ class Predictive:
             swing = kalman_swing.new_swing_bank(_SWING_WALKS, _SWINGS, position, 0.05)
             state = state._replace(banks=(trend, swing), epoch_s=given.t_s)
             if state.worm.cosines:
-                first = np.array([[0.0, given.exposure_s, position, 1.0, 0.0]])
+                first = np.array([[0.0, given.exposure_s, position, 1.0]])
                 known = tuple(periodic_bank(first, state.worm, h) for h in HARMONICS)
                 supposing = phased_bank(state.worm, position)
                 state = state._replace(banks=(trend, swing, *known, supposing), known=len(known))
@@ -174,12 +174,11 @@ class Predictive:
         aim_s = _aim_s(state.epoch_s, now_s, given.until_s, cycle_s)
         banks = tuple(bank.copy() for bank in state.banks)
         table = _asked(banks, dt_s, t_s, given.exposure_s, position, weight, aim_s)
-        innovation = position - kalman_mixture.mean(table[0], table[1])
         state = state._replace(
             banks=banks, cycle_s=cycle_s, typical_variance=typical_variance,
-            history=state.history.append(t_s, given.exposure_s, position, weight, innovation),
+            history=state.history.append(t_s, given.exposure_s, position, weight),
         )  # fmt: skip
-        return self._correct(_with_work(state, t_s), *kalman_mixture.mixture(table[2], table[3], table[4]))
+        return self._correct(_with_work(state, t_s), *kalman_mixture.mixture(table[0], table[1], table[2]))
 
     def _expected(self, state: PredictiveState, now_s: float, until_s: float | None) -> tuple[PredictiveState, float]:
         """Correct by what is expected alone, as long as that is sure enough."""
@@ -221,7 +220,7 @@ def _asked(
     from acquisition.kernels.kalman_mixture import update_and_predict, update_and_predict_swing
 
     same = np.full(max(len(bank.x) for bank in banks), z)
-    tables = [np.empty((5, len(bank.x))) for bank in banks]
+    tables = [np.empty((3, len(bank.x))) for bank in banks]
     for bank, table in zip(banks, tables, strict=True):
         if isinstance(bank, Bank):
             update_and_predict(bank, dt_s, t_s, exposure_s, same[: len(bank.x)], weight, MEMORY, aim_s, table)
@@ -283,7 +282,6 @@ def _seeing(bank: Bank, rows: FloatArray) -> Bank:
     from acquisition.kernels.kalman_bank import update
 
     bank = bank.copy()
-    out = np.empty(len(bank.x))
     for before, row in pairwise(rows):
-        update(bank, row[0] - before[0], row[0], row[1], np.full(len(out), row[2]), row[3], MEMORY, out)
+        update(bank, row[0] - before[0], row[0], row[1], np.full(len(bank.x), row[2]), row[3], MEMORY)
     return bank

@@ -1,6 +1,6 @@
 """The search for a worm's period and for other lines, off the loop's path.
 
-In: rows of a night (time, exposure, position, weight, innovation) and what is known so far. Out: what is known now, and
+In: rows of a night (time, exposure, position, weight) and what is known so far. Out: what is known now, and
 banks of filters that know it and have seen the history.
 """
 
@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from acquisition.guiding.algorithms.periodic_banks import HARMONICS, log_likelihood, periodic_bank, supposing_banks
+from acquisition.guiding.algorithms.periodic_banks import (
+    HARMONICS,
+    Supposed,
+    line_evidence,
+    log_likelihood,
+    periodic_bank,
+    suppose,
+    supposing_banks,
+)
 from acquisition.guiding.algorithms.worm import Worm
 
 if TYPE_CHECKING:
@@ -22,13 +30,15 @@ FloatArray = NDArray[np.float64]
 
 SURE_TURNS = 2.0  # seen before a curve is worth keeping
 _CONVINCING = 3.0  # by how much another period's log-likelihood must be better
-_CONVINCING_LINE = 5.0  # the same for a line, which was chosen among hundreds of frequencies
-_PROMISING_LINE = 3.0  # by how much a line's power must exceed what the strongest of as much noise would have
+_CONVINCING_LINE = 5.0  # the same for a line, beyond the logarithm of the number of frequencies looked at
 _NOTICEABLE = 0.03  # change of the worm's phase over the history, rad
 _NOTICEABLE_CYCLES = 0.02  # the same of a line
 _REPLAY_FRAMES = 4000
 _LINE_FRAMES = 1500
+_FEWEST_FRAMES, _SHORTEST_S = 40, 100.0  # before any line is looked for
 _MOST_LINES = 6
+_APART_CYCLES = 0.3  # over the series, by which lines must differ to be two
+_LONGEST_LINE_S = 200.0
 _SUPPOSED_TURNS, _SUPPOSED_S = 2.5, 1800.0  # how long several periods are followed; the latter if none is found
 
 
@@ -61,7 +71,7 @@ def search(rows: FloatArray, worm: Worm, built: bool, scan: bool) -> Found:
 
     Parameters
     ----------
-    rows : array (n, 5)
+    rows : array (n, 4)
     worm : Worm
         Known so far.
     built : bool
@@ -72,15 +82,17 @@ def search(rows: FloatArray, worm: Worm, built: bool, scan: bool) -> Found:
     recent, duration_s = rows[-_REPLAY_FRAMES:], float(rows[-1, 0])
     period_s = _period(recent, worm, scan, built)
     anew = period_s is not None and (worm.period_s is None or abs(period_s / worm.period_s - 1) > 0.01)
-    lines, added = _lines(recent, rows[-_LINE_FRAMES:], replace(worm, period_s=period_s))
+    taught_curve = bool(worm.cosines) and not anew
+    unsure = not taught_curve and duration_s < (_SUPPOSED_S if period_s is None else _SUPPOSED_TURNS * period_s)
+    supposed = suppose(recent, worm.lines_hz) if unsure else ()
+    lines, added = _lines(recent, rows[-_LINE_FRAMES:], replace(worm, period_s=period_s), supposed)
     found = Worm(period_s, lines) if anew else replace(worm, period_s=period_s, lines_hz=lines)
-    unsure = not found.cosines and duration_s < (_SUPPOSED_S if period_s is None else _SUPPOSED_TURNS * period_s)
     known = period_s is not None or bool(lines)
     if not unsure and (not known or (found == worm and (built or period_s is None))):
         return Found(found, None, (), len(rows), False)
     orders = HARMONICS if period_s is not None else (0,) if lines else ()
     banks = tuple(periodic_bank(recent, found, harmonics) for harmonics in orders)
-    return Found(found, banks, supposing_banks(recent, lines) if unsure else (), len(rows), anew or added)
+    return Found(found, banks, supposing_banks(recent, lines, supposed) if unsure else (), len(rows), anew or added)
 
 
 def _period(rows: FloatArray, worm: Worm, scan: bool, built: bool) -> float | None:
@@ -109,14 +121,14 @@ def taught(worm: Worm, duration_s: float) -> bool:
     return worm.period_s is not None and len(worm.cosines) > 0 and duration_s < SURE_TURNS * worm.period_s
 
 
-def _lines(rows: FloatArray, last: FloatArray, worm: Worm) -> tuple[tuple[float, ...], bool]:
+def _lines(
+    rows: FloatArray, last: FloatArray, worm: Worm, supposed: tuple[Supposed, ...]
+) -> tuple[tuple[float, ...], bool]:
     """Lines that are not the worm's: the known ones refined, and perhaps one more; and whether there is one."""
-    from acquisition.kernels.worm_period import APART_CYCLES, strongest_line
-
     period_s, duration_s = worm.period_s, float(rows[-1, 0] - rows[0, 0])
     harmonics = np.zeros(0) if period_s is None else np.arange(1, max(HARMONICS) + 1) / period_s
     known = taught(worm, duration_s)
-    too_near_hz = APART_CYCLES / duration_s
+    too_near_hz = _APART_CYCLES / duration_s
     apart = tuple(line for line in worm.lines_hz if known or np.all(np.abs(harmonics - line) > too_near_hz))
     for i, line in enumerate(() if known else apart):
         step = 0.25 / duration_s
@@ -130,13 +142,28 @@ def _lines(rows: FloatArray, last: FloatArray, worm: Worm) -> tuple[tuple[float,
             apart = (*apart[:i], line + shift * step, *apart[i + 1 :])
     if len(apart) == _MOST_LINES:
         return apart, False
-    added = strongest_line(last[:, 0], last[:, 4], np.concatenate([harmonics, apart]), _PROMISING_LINE)
-    if added is None:
-        return apart, False
-    more = (*apart, added)
-    gained = log_likelihood(rows, Worm(period_s, more), min(HARMONICS))
-    gained -= log_likelihood(rows, Worm(period_s, apart), min(HARMONICS))
-    return (more, True) if gained > _CONVINCING_LINE else (apart, False)
+    added = _new_line(last, replace(worm, lines_hz=apart), np.concatenate([harmonics, apart]), supposed)
+    return (apart, False) if added is None else ((*apart, added), True)
+
+
+def _new_line(rows: FloatArray, worm: Worm, taken_hz: FloatArray, supposed: tuple[Supposed, ...]) -> float | None:
+    """Frequency of a line that is not known yet, if it is there beyond doubt."""
+    duration_s = float(rows[-1, 0] - rows[0, 0])
+    if len(rows) < _FEWEST_FRAMES or duration_s < _SHORTEST_S:
+        return None
+    frequencies = np.arange(
+        max(1 / _LONGEST_LINE_S, 4 / duration_s), 0.45 * (len(rows) - 1) / duration_s, 0.5 / duration_s
+    )
+    for taken in taken_hz:
+        frequencies = frequencies[np.abs(frequencies - taken) > _APART_CYCLES / duration_s]
+    if len(frequencies) < 10:
+        return None
+    evidence = line_evidence(rows, worm, supposed, frequencies)
+    best = int(np.argmax(evidence))
+    if evidence[best] < np.log(len(frequencies) / 2) + _CONVINCING_LINE:
+        return None
+    fine = frequencies[best] + np.arange(-0.5, 0.51, 0.1) / duration_s
+    return float(fine[np.argmax(line_evidence(rows, worm, supposed, fine))])
 
 
 def _likeliest_period(rows: FloatArray, period_s: float, wide: bool) -> float:

@@ -68,20 +68,11 @@ def _new_periodic_bank(rows: FloatArray, worm: Worm, harmonics: int, walks: Floa
     return new_bank(walks, float(rows[0, 2]), 0.05, omega, prior, _WANDER * prior)
 
 
-def line_evidence(rows: FloatArray, worm: Worm, supposed: tuple[Supposed, ...], frequencies: FloatArray) -> FloatArray:
-    """By how much the likeliest filter would expect the history better with a line of each frequency (Hz).
+def likeliest_filter(rows: FloatArray, worm: Worm, supposed: tuple[Supposed, ...]) -> Bank:
+    """Before it has seen anything, the one filter that expects the history best.
 
     While no period is known it is one of those supposed.
     """
-    from acquisition.kernels.line_evidence import line_evidence as of_filter
-
-    base = _likeliest_filter(rows, worm, supposed)
-    t_s, exposure_s, z, weight = (np.ascontiguousarray(column) for column in rows[:, :4].T)
-    return of_filter(base, t_s, exposure_s, z, weight, frequencies, (0.1 * _likely_amplitude(rows)) ** 2)
-
-
-def _likeliest_filter(rows: FloatArray, worm: Worm, supposed: tuple[Supposed, ...]) -> Bank:
-    """Before it has seen anything, the filter that expects the history best."""
     tried: tuple[int, ...] = (0,)
     if worm.period_s is not None:
         tried = _LINE_HARMONICS
@@ -91,6 +82,14 @@ def _likeliest_filter(rows: FloatArray, worm: Worm, supposed: tuple[Supposed, ..
     scores = [periodic_bank(rows, worm, harmonics, _JUDGING_WALKS, _ALL).score for harmonics in tried]
     curve, walk = np.unravel_index(np.argmax(scores), (len(tried), len(_JUDGING_WALKS)))
     return _new_periodic_bank(rows, worm, tried[curve], _JUDGING_WALKS[walk : walk + 1])
+
+
+def line_evidence(rows: FloatArray, fresh: Bank, frequencies: FloatArray) -> FloatArray:
+    """By how much a filter that has seen nothing would expect the history better with a line of each frequency (Hz)."""
+    from acquisition.kernels.line_evidence import line_evidence as of_filter
+
+    t_s, exposure_s, z, weight = (np.ascontiguousarray(column) for column in rows[:, :4].T)
+    return of_filter(fresh.copy(), t_s, exposure_s, z, weight, frequencies, (0.1 * _likely_amplitude(rows)) ** 2)
 
 
 def phased_bank(worm: Worm, position: float) -> Bank:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from acquisition.guiding.algorithms.periodic_banks import (
     HARMONICS,
     Supposed,
+    likeliest_filter,
     line_evidence,
     log_likelihood,
     periodic_bank,
@@ -158,12 +159,13 @@ def _new_line(rows: FloatArray, worm: Worm, taken_hz: FloatArray, supposed: tupl
         frequencies = frequencies[np.abs(frequencies - taken) > _APART_CYCLES / duration_s]
     if len(frequencies) < 10:
         return None
-    evidence = line_evidence(rows, worm, supposed, frequencies)
+    fresh = likeliest_filter(rows, worm, supposed)
+    evidence = line_evidence(rows, fresh, frequencies)
     best = int(np.argmax(evidence))
     if evidence[best] < np.log(len(frequencies) / 2) + _CONVINCING_LINE:
         return None
     fine = frequencies[best] + np.arange(-0.5, 0.51, 0.1) / duration_s
-    return float(fine[np.argmax(line_evidence(rows, worm, supposed, fine))])
+    return float(fine[np.argmax(line_evidence(rows, fresh, fine))])
 
 
 def _likeliest_period(rows: FloatArray, period_s: float, wide: bool) -> float:

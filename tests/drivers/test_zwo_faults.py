@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 from asi import needs_compiler
-from zwo_rig import SETTINGS, Rig, until, with_zwo
+from zwo_rig import SETTINGS, SHORT, Rig, until, with_zwo
 
 from acquisition.camera import Roi
 from acquisition.errors import DeviceError, DeviceGone, DeviceTimeout, ExposureFailed
@@ -171,7 +171,7 @@ def test_a_camera_that_vanishes_for_a_moment_does_not_lose_its_exposure() -> Non
         rig.fake.refuse("ASIGetExpStatus", 5, 20)
         assert number(await rig.camera.expose()) == 1
 
-    with_zwo(body)
+    with_zwo(body, deadlines=replace(SHORT, readout_s=2.0))
 
 
 async def configure_and_expose(rig: Rig) -> None:

@@ -31,11 +31,12 @@ def test_snap_starts_are_stamped_within_5_ms() -> None:
 def test_video_starts_are_stamped_within_10_ms(exposure_s: float) -> None:
     async def body(rig: Rig) -> None:
         late = []
-        async with aclosing(rig.camera.stream()) as frames:
-            async for image in frames:
-                late.append(_error_s(image))
-                if len(late) == 10:
-                    break
+        for stream in range(1, 4):  # the first frame's delay is taken for that of its whole stream
+            async with aclosing(rig.camera.stream()) as frames:
+                async for image in frames:
+                    late.append(_error_s(image))
+                    if len(late) == 5 * stream:
+                        break
         assert np.median(np.abs(late)) < 0.010
 
     with_zwo(body, settings=replace(SETTINGS, exposure_s=exposure_s))

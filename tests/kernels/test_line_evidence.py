@@ -71,3 +71,16 @@ def test_a_gear_beside_a_harmonic_of_the_worm_is_found_before_they_are_a_cycle_a
 @pytest.mark.parametrize("duration_s", [130.0, 400.0, 900.0])
 def test_where_there_is_no_gear_there_is_no_line(duration_s: float, worm_arcsec: float):
     assert search(night(duration_s, 0.0, worm_arcsec), Worm(), built=False, scan=True).worm.lines_hz == ()
+
+
+def test_a_known_line_is_put_where_the_evidence_is():
+    rows = night(1600.0, 1.0, worm_arcsec=8.0)
+    wrong_hz = 1 / 121.7 + 0.2 / 1600
+    (found_hz,) = search(rows, Worm(638.0, (wrong_hz,)), built=True, scan=False).worm.lines_hz
+    assert found_hz == pytest.approx(1 / 121.7, abs=0.06 / 1600)
+
+
+def test_a_line_that_the_night_contradicts_is_given_up():
+    rows = night(1600.0, 1.0, worm_arcsec=8.0)
+    found = search(rows, Worm(638.0, (1 / 121.7, 1 / 50)), built=True, scan=False)
+    assert found.worm.lines_hz == (pytest.approx(1 / 121.7, abs=0.1 / 1600),)

@@ -38,10 +38,9 @@ _RUGGED = 3.0  # by how much the most rugged curve must be likelier than the oth
 _EVIDENCE_FRAMES = 300  # are enough to compare periods
 
 
-def log_likelihood(rows: FloatArray, worm: Worm, harmonics: int = _JUDGING_HARMONICS) -> float:
-    """How well the best filter that knows `worm` expects the history."""
-    bank = periodic_bank(rows, worm, harmonics if worm.period_s is not None else 0, _JUDGING_WALKS, _ALL)
-    return float(bank.score.max())
+def log_likelihood(rows: FloatArray, period_s: float) -> float:
+    """How well the best filter that knows the worm's period expects the history."""
+    return float(periodic_bank(rows, Worm(period_s), _JUDGING_HARMONICS, _JUDGING_WALKS, _ALL).score.max())
 
 
 def periodic_bank(
@@ -68,11 +67,16 @@ def _new_periodic_bank(rows: FloatArray, worm: Worm, harmonics: int, walks: Floa
     return new_bank(walks, float(rows[0, 2]), 0.05, omega, prior, _WANDER * prior)
 
 
-def likeliest_filter(rows: FloatArray, worm: Worm, supposed: tuple[Supposed, ...]) -> Bank:
-    """Before it has seen anything, the one filter that expects the history best.
+class Likeliest(NamedTuple):
+    """Of several filters the one that expects a history best."""
 
-    While no period is known it is one of those supposed.
-    """
+    worm: Worm
+    harmonics: int
+    walk: FloatArray
+
+
+def likeliest_filter(rows: FloatArray, worm: Worm, supposed: tuple[Supposed, ...]) -> Likeliest:
+    """The filter that expects the history best; while no period is known it is one of those supposed."""
     tried: tuple[int, ...] = (0,)
     if worm.period_s is not None:
         tried = _LINE_HARMONICS
@@ -81,15 +85,19 @@ def likeliest_filter(rows: FloatArray, worm: Worm, supposed: tuple[Supposed, ...
         worm, tried = replace(worm, period_s=best.period_s), (best.harmonics,)
     scores = [periodic_bank(rows, worm, harmonics, _JUDGING_WALKS, _ALL).score for harmonics in tried]
     curve, walk = np.unravel_index(np.argmax(scores), (len(tried), len(_JUDGING_WALKS)))
-    return _new_periodic_bank(rows, worm, tried[curve], _JUDGING_WALKS[walk : walk + 1])
+    return Likeliest(worm, tried[curve], _JUDGING_WALKS[walk : walk + 1])
 
 
-def line_evidence(rows: FloatArray, fresh: Bank, frequencies: FloatArray) -> FloatArray:
-    """By how much a filter that has seen nothing would expect the history better with a line of each frequency (Hz)."""
+def line_evidence(
+    rows: FloatArray, likeliest: Likeliest, lines_hz: tuple[float, ...], frequencies: FloatArray
+) -> FloatArray:
+    """By how much the filter, with the lines given, would expect the history better with one more of each frequency."""
     from acquisition.kernels.line_evidence import line_evidence as of_filter
 
+    worm = replace(likeliest.worm, lines_hz=lines_hz)
+    fresh = _new_periodic_bank(rows, worm, likeliest.harmonics, likeliest.walk)
     t_s, exposure_s, z, weight = (np.ascontiguousarray(column) for column in rows[:, :4].T)
-    return of_filter(fresh.copy(), t_s, exposure_s, z, weight, frequencies, (0.1 * _likely_amplitude(rows)) ** 2)
+    return of_filter(fresh, t_s, exposure_s, z, weight, frequencies, (0.1 * _likely_amplitude(rows)) ** 2)
 
 
 def phased_bank(worm: Worm, position: float) -> Bank:

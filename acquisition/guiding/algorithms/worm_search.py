@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from acquisition.guiding.algorithms.periodic_banks import (
     HARMONICS,
+    Likeliest,
     Supposed,
     likeliest_filter,
     line_evidence,
@@ -39,6 +40,7 @@ _LINE_FRAMES = 1500
 _FEWEST_FRAMES, _SHORTEST_S = 40, 100.0  # before any line is looked for
 _MOST_LINES = 6
 _APART_CYCLES = 0.3  # over the series, by which lines must differ to be two
+_FINE_CYCLES = np.arange(-0.3, 0.31, 0.05)  # over the series, by how much a known line may be wrong
 _LONGEST_LINE_S = 200.0
 _SUPPOSED_TURNS, _SUPPOSED_S = 2.5, 1800.0  # how long several periods are followed; the latter if none is found
 
@@ -112,7 +114,7 @@ def _period(rows: FloatArray, worm: Worm, scan: bool, built: bool) -> float | No
     if 2 * np.pi * abs(period_s - old) * duration_s / old**2 <= _NOTICEABLE:
         return old
     if abs(period_s / old - 1) > 0.01:
-        better = log_likelihood(rows, Worm(period_s)) - log_likelihood(rows, Worm(old))
+        better = log_likelihood(rows, period_s) - log_likelihood(rows, old)
         return period_s if better > _CONVINCING else old
     return period_s
 
@@ -130,28 +132,36 @@ def _lines(
     harmonics = np.zeros(0) if period_s is None else np.arange(1, max(HARMONICS) + 1) / period_s
     known = taught(worm, duration_s)
     too_near_hz = _APART_CYCLES / duration_s
-    apart = tuple(line for line in worm.lines_hz if known or np.all(np.abs(harmonics - line) > too_near_hz))
-    for i, line in enumerate(() if known else apart):
-        step = 0.25 / duration_s
-        scores = [
-            log_likelihood(rows, Worm(period_s, (*apart[:i], line + shift, *apart[i + 1 :])), min(HARMONICS))
-            for shift in (-step, 0.0, step)
-        ]
-        curvature = scores[0] - 2 * scores[1] + scores[2]
-        shift = float(np.clip(0.5 * (scores[0] - scores[2]) / curvature, -1, 1)) if curvature < 0 else 0.0
-        if abs(shift) * step * duration_s > _NOTICEABLE_CYCLES:
-            apart = (*apart[:i], line + shift * step, *apart[i + 1 :])
-    if len(apart) == _MOST_LINES:
-        return apart, False
-    added = _new_line(last, replace(worm, lines_hz=apart), np.concatenate([harmonics, apart]), supposed)
-    return (apart, False) if added is None else ((*apart, added), True)
+    lines = tuple(line for line in worm.lines_hz if known or np.all(np.abs(harmonics - line) > too_near_hz))
+    if len(rows) < _FEWEST_FRAMES or duration_s < _SHORTEST_S:
+        return lines, False
+    likeliest = likeliest_filter(last, replace(worm, lines_hz=lines), supposed)
+    if not known:
+        lines = _refined(rows, likeliest, lines)
+    if len(lines) == _MOST_LINES:
+        return lines, False
+    added = _new_line(last, likeliest, lines, np.concatenate([harmonics, lines]))
+    return (lines, False) if added is None else ((*lines, added), True)
 
 
-def _new_line(rows: FloatArray, worm: Worm, taken_hz: FloatArray, supposed: tuple[Supposed, ...]) -> float | None:
+def _refined(rows: FloatArray, likeliest: Likeliest, lines: tuple[float, ...]) -> tuple[float, ...]:
+    """Lines where there is most evidence for them, if there still is any."""
+    duration_s = float(rows[-1, 0] - rows[0, 0])
+    for line in lines:
+        others = tuple(other for other in lines if other != line)
+        fine = line + _FINE_CYCLES / duration_s
+        evidence = line_evidence(rows, likeliest, others, fine)
+        best = int(np.argmax(evidence))
+        if evidence[best] < 0:
+            lines = others
+        elif abs(fine[best] - line) * duration_s > _NOTICEABLE_CYCLES:
+            lines = tuple(float(fine[best]) if other == line else other for other in lines)
+    return lines
+
+
+def _new_line(rows: FloatArray, likeliest: Likeliest, lines: tuple[float, ...], taken_hz: FloatArray) -> float | None:
     """Frequency of a line that is not known yet, if it is there beyond doubt."""
     duration_s = float(rows[-1, 0] - rows[0, 0])
-    if len(rows) < _FEWEST_FRAMES or duration_s < _SHORTEST_S:
-        return None
     frequencies = np.arange(
         max(1 / _LONGEST_LINE_S, 4 / duration_s), 0.45 * (len(rows) - 1) / duration_s, 0.5 / duration_s
     )
@@ -159,13 +169,12 @@ def _new_line(rows: FloatArray, worm: Worm, taken_hz: FloatArray, supposed: tupl
         frequencies = frequencies[np.abs(frequencies - taken) > _APART_CYCLES / duration_s]
     if len(frequencies) < 10:
         return None
-    fresh = likeliest_filter(rows, worm, supposed)
-    evidence = line_evidence(rows, fresh, frequencies)
+    evidence = line_evidence(rows, likeliest, lines, frequencies)
     best = int(np.argmax(evidence))
     if evidence[best] < np.log(len(frequencies) / 2) + _CONVINCING_LINE:
         return None
     fine = frequencies[best] + np.arange(-0.5, 0.51, 0.1) / duration_s
-    return float(fine[np.argmax(line_evidence(rows, fresh, fine))])
+    return float(fine[np.argmax(line_evidence(rows, likeliest, lines, fine))])
 
 
 def _likeliest_period(rows: FloatArray, period_s: float, wide: bool) -> float:
@@ -173,7 +182,7 @@ def _likeliest_period(rows: FloatArray, period_s: float, wide: bool) -> float:
     wide_s = period_s**2 / (12 * np.pi * (rows[-1, 0] - rows[0, 0]))  # half a radian of the third harmonic
     for step in (wide_s, wide_s / 4) if wide else (wide_s / 4,):
         periods = period_s + step * np.arange(-2, 3)
-        scores = np.array([log_likelihood(rows, Worm(period)) for period in periods])
+        scores = np.array([log_likelihood(rows, period) for period in periods])
         i = int(np.clip(np.argmax(scores), 1, 3))
         below, here, above = scores[i - 1 : i + 2]
         curvature = below - 2 * here + above

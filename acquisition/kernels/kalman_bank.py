@@ -19,6 +19,7 @@ FloatArray = NDArray[np.float64]
 _OUTLIER = 3.5
 _NOISE_SHAPE, _NOISE_SCALE = 6.0, 0.3
 _NOISE_FORGETTING = 1 - 1 / 300
+RECENT = 30.0  # measurements
 
 
 class Bank(NamedTuple):
@@ -33,6 +34,8 @@ class Bank(NamedTuple):
         Shape and scale of the measurement variance: it is scale/shape.
     score : array (n,)
         Logarithm of the likelihood, forgetting slowly.
+    recent : array (n,)
+        The same of the last few measurements: it forgets after `RECENT`.
     walk : array (n, 2)
         Process noise of offset and velocity per s, in units of the measurement variance.
     omega : array (g, k)
@@ -45,13 +48,15 @@ class Bank(NamedTuple):
     p: FloatArray
     noise: FloatArray
     score: FloatArray
+    recent: FloatArray
     walk: FloatArray
     omega: FloatArray
     drift: FloatArray
 
     def copy(self) -> Bank:
         """Independent in everything that `update` changes."""
-        return self._replace(x=self.x.copy(), p=self.p.copy(), noise=self.noise.copy(), score=self.score.copy())
+        x, p, noise, score, recent = (values.copy() for values in self[:5])
+        return self._replace(x=x, p=p, noise=noise, score=score, recent=recent)
 
 
 def new_bank(
@@ -83,7 +88,7 @@ def new_bank(
     lines = np.arange(2, m)
     p[:, lines, lines] = np.repeat(np.repeat(prior, 2, axis=1), n // len(prior), axis=0)
     noise = np.tile([_NOISE_SHAPE, _NOISE_SCALE], (n, 1))
-    return Bank(x, p, noise, np.zeros(n), np.ascontiguousarray(walk, np.float64), omega, drift)
+    return Bank(x, p, noise, np.zeros(n), np.zeros(n), np.ascontiguousarray(walk, np.float64), omega, drift)
 
 
 @vectorised
@@ -166,6 +171,7 @@ def update(bank: Bank, dt_s: float, t_s: float, exposure_s: float, z: FloatArray
         advance(x, p, dt_s, r * bank.walk[i, 0], r * bank.walk[i, 1], bank.drift[group])
         _, gained, _ = learn(x, p, bank.noise[i], h, gain, z[i], weight)
         bank.score[i] = (1 - 1 / memory) * bank.score[i] + gained
+        bank.recent[i] = (1 - 1 / RECENT) * bank.recent[i] + gained
 
 
 @compiled
@@ -240,4 +246,5 @@ def replay(
             advance(x, p, t_s[row] - last_s, r * bank.walk[i, 0], r * bank.walk[i, 1], bank.drift[group])
             _, gained, _ = learn(x, p, bank.noise[i], seen[row], gain, z[row], weight[row])
             bank.score[i] = (1 - 1 / memory) * bank.score[i] + gained
+            bank.recent[i] = (1 - 1 / RECENT) * bank.recent[i] + gained
             last_s = t_s[row]

@@ -13,20 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acquisition.kernels.compiled import compiled
-from acquisition.kernels.kalman_bank import learn, times
+from acquisition.kernels.kalman_bank import RECENT, learn, times
 
 FloatArray = NDArray[np.float64]
 
 
 class SwingBank(NamedTuple):
-    """`n` filters of four states; `noise` and `score` as in `kalman_bank.Bank`.
+    """`n` filters of four states; `noise`, `score` and `recent` as in `kalman_bank.Bank`.
 
     Attributes
     ----------
     x : array (n, 4)
     p : array (n, 4, 4)
     noise : array (n, 2)
-    score : array (n,)
+    score, recent : array (n,)
     walk : array (n, 2)
         Process noise of offset and velocity per s, in units of the measurement variance.
     swing : array (n, 3)
@@ -37,12 +37,14 @@ class SwingBank(NamedTuple):
     p: FloatArray
     noise: FloatArray
     score: FloatArray
+    recent: FloatArray
     walk: FloatArray
     swing: FloatArray
 
     def copy(self) -> SwingBank:
         """Independent in everything that `update_swing` changes."""
-        return self._replace(x=self.x.copy(), p=self.p.copy(), noise=self.noise.copy(), score=self.score.copy())
+        x, p, noise, score, recent = (values.copy() for values in self[:5])
+        return self._replace(x=x, p=p, noise=noise, score=score, recent=recent)
 
 
 def new_swing_bank(walk: FloatArray, swing: FloatArray, offset: float, velocity_error: float) -> SwingBank:
@@ -52,7 +54,7 @@ def new_swing_bank(walk: FloatArray, swing: FloatArray, offset: float, velocity_
     x[:, 0] = offset
     p = np.zeros((n, 4, 4))
     p[:] = np.diag([25.0, velocity_error**2, 0.0, 0.0])
-    return SwingBank(x, p, np.tile([6.0, 0.3], (n, 1)), np.zeros(n), walk, swing)
+    return SwingBank(x, p, np.tile([6.0, 0.3], (n, 1)), np.zeros(n), np.zeros(n), walk, swing)
 
 
 @compiled
@@ -106,6 +108,7 @@ def update_swing(bank: SwingBank, dt_s: float, z: float, weight: float, memory: 
         _advanced(bank.x[i], bank.p[i], r, bank.walk[i], bank.swing[i], dt_s)
         _, gained, _ = learn(bank.x[i], bank.p[i], bank.noise[i], h, gain, z, weight)
         bank.score[i] = (1 - 1 / memory) * bank.score[i] + gained
+        bank.recent[i] = (1 - 1 / RECENT) * bank.recent[i] + gained
 
 
 @compiled

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from acquisition.kernels.kalman_bank import Bank, new_bank, replay, update
+from acquisition.kernels.kalman_bank import RECENT, Bank, new_bank, replay, update
 
 MEMORY = 200.0
 
@@ -26,3 +26,12 @@ def test_a_series_replayed_is_its_measurements_one_after_the_other_to_the_bit(gr
     for i, dt_s in enumerate(np.diff(t_s, prepend=t_s[0])):
         update(other, dt_s, t_s[i], exposure_s[i], np.full(len(other.x), z[i]), weight[i], MEMORY)
     assert all(np.array_equal(replayed, updated) for replayed, updated in zip(one, other, strict=True))
+
+
+def test_recent_is_a_score_of_shorter_memory() -> None:
+    random = np.random.default_rng(2)
+    bank = new_bank(np.array([(0.01, 1e-6), (0.2, 1e-4)]), 0.3, 0.05, *np.zeros((3, 0)))
+    t_s, ones = np.arange(100.0), np.ones(100)
+    replay(bank, t_s, ones, random.normal(0, 1, 100), ones, RECENT)
+    assert bank.recent == pytest.approx(bank.score)
+    assert bank.recent[0] != bank.recent[1]

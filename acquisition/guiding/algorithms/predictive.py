@@ -178,7 +178,7 @@ class Predictive:
             banks=banks, cycle_s=cycle_s, typical_variance=typical_variance,
             history=state.history.append(t_s, given.exposure_s, position, weight),
         )  # fmt: skip
-        return self._correct(_with_work(state, t_s), *kalman_mixture.mixture(table[0], table[1], table[2]))
+        return self._correct(_with_work(state, t_s), *kalman_mixture.mixture(_belief(banks), table[1], table[2]))
 
     def _expected(self, state: PredictiveState, now_s: float, until_s: float | None) -> tuple[PredictiveState, float]:
         """Correct by what is expected alone, as long as that is sure enough."""
@@ -229,6 +229,14 @@ def _asked(
     return np.concatenate(tables, axis=1)
 
 
+def _belief(banks: tuple[Bank | SwingBank, ...]) -> FloatArray:
+    """Logarithm of how far each filter is to be believed.
+
+    What it has long been worth and what it was worth of late count the same: mounts stay the same, wind does not.
+    """
+    return 0.5 * np.concatenate([bank.score + bank.recent for bank in banks])
+
+
 def _predict(state: PredictiveState, t_s: float) -> tuple[float, float]:
     """Position without corrections at `t_s` since the first frame, and its standard deviation."""
     from acquisition.kernels import kalman_bank, kalman_mixture, kalman_swing
@@ -243,8 +251,7 @@ def _predict(state: PredictiveState, t_s: float) -> tuple[float, float]:
             kalman_swing.predict_swing(bank, dt_s, mean, variance)
         means.append(mean)
         variances.append(variance)
-    scores = np.concatenate([bank.score for bank in state.banks])
-    return kalman_mixture.mixture(scores, np.concatenate(means), np.concatenate(variances))
+    return kalman_mixture.mixture(_belief(state.banks), np.concatenate(means), np.concatenate(variances))
 
 
 def _with_work(state: PredictiveState, t_s: float) -> PredictiveState:

@@ -177,14 +177,15 @@ def update(bank: Bank, dt_s: float, t_s: float, exposure_s: float, z: FloatArray
 @compiled
 def _subtract(p: FloatArray, shares: FloatArray, gain: FloatArray) -> None:
     for i in range(len(gain)):
-        subtract_from_row(p[i], shares[i], gain)
+        add_to_row(p[i], -shares[i], gain)
 
 
 @vectorised
-def subtract_from_row(row: FloatArray, share: float, gain: FloatArray) -> None:
-    # in a loop over rows LLVM does not use SIMD, as for all it knows a row could be the gain
+def add_to_row(row: FloatArray, share: float, other: FloatArray) -> None:
+    """row += share other."""
+    # in a loop over rows LLVM does not use SIMD, as for all it knows a row could be the other
     for j in range(len(row)):
-        row[j] -= share * gain[j]
+        row[j] += share * other[j]
 
 
 @compiled

@@ -24,11 +24,10 @@ def update_and_predict(
 ) -> None:  # fmt: skip
     """`update` a bank, and `predict` what it expects at `at_s`.
 
-    `table` (3, n) gets the filters' scores, and predictions with variances.
+    `table` (2, n) gets the filters' predictions and their variances.
     """
     update(bank, dt_s, t_s, exposure_s, z, weight, memory)
-    table[0] = bank.score
-    predict(bank, at_s - t_s, at_s, table[1], table[2])
+    predict(bank, at_s - t_s, at_s, table[0], table[1])
 
 
 @compiled
@@ -37,8 +36,7 @@ def update_and_predict_swing(
 ) -> None:
     """As `update_and_predict`."""
     update_swing(bank, dt_s, z, weight, memory)
-    table[0] = bank.score
-    predict_swing(bank, at_s - t_s, table[1], table[2])
+    predict_swing(bank, at_s - t_s, table[0], table[1])
 
 
 @compiled

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acquisition.kernels.compiled import compiled, vectorised
-from acquisition.kernels.kalman_bank import Bank, advance, learn, subtract_from_row, waves
+from acquisition.kernels.kalman_bank import Bank, add_to_row, advance, learn, waves
 
 FloatArray = NDArray[np.float64]
 
 
-def line_evidence(
+def log_bayes_factors(
     bank: Bank, t_s: FloatArray, exposure_s: FloatArray, z: FloatArray, weight: FloatArray, frequencies: FloatArray,
     variance: float,
 ) -> FloatArray:  # fmt: skip
@@ -68,21 +68,22 @@ def _correlate(
         dt_s = t_s[row] - last_s
         r = noise[1] / noise[0]
         advance(x, p, dt_s, r * bank.walk[0, 0], r * bank.walk[0, 1], bank.drift[0])
-        subtract_from_row(lines[0], -dt_s, lines[1])
+        add_to_row(lines[0], dt_s, lines[1])
         waves(bank.omega[0], t_s[row], exposure_s[row], h)
         expected, _, variance = learn(x, p, noise, h, gain, z[row], weight[row])
         _waves_apart(omega, t_s[row], exposure_s[row], seen[:k], seen[k:])
         for j in range(m):
             if h[j] != 0:
-                subtract_from_row(seen, h[j], lines[j])
+                add_to_row(seen, -h[j], lines[j])
         for j in range(m):
-            subtract_from_row(lines[j], -gain[j] / variance, seen)
+            add_to_row(lines[j], gain[j] / variance, seen)
         _add(seen[:k], seen[k:], z[row] - expected, 1 / variance, sums[0], sums[1], sums[2], sums[3], sums[4])
         last_s = t_s[row]
 
 
 @vectorised
 def _waves_apart(omega: FloatArray, t_s: float, exposure_s: float, cosines: FloatArray, sines: FloatArray) -> None:
+    """`kalman_bank.waves` with all cosines side by side, as SIMD likes them."""
     for k in range(len(omega)):
         half = 0.5 * omega[k] * exposure_s
         blur = math.sin(half) / half if half > 1e-6 else 1.0

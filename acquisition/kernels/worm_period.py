@@ -49,7 +49,7 @@ def search_period(t_s: FloatArray, z: FloatArray, near_s: float | None = None) -
         frequencies = 1 / near_s + step * np.arange(-1, 1.01, 0.1)
         frequencies = frequencies[frequencies > 0.5 / duration_s]
         residuals = _residuals(t, y, frequencies)
-        return 1 / _lowest(frequencies, residuals)
+        return 1 / frequency_of_lowest(frequencies, residuals)
     if longest_s < _SHORTEST_S * 1.05 or len(t) < 4 * _HARMONICS:
         return None
     frequencies = np.arange(1 / longest_s, 1 / _SHORTEST_S, step)
@@ -66,8 +66,8 @@ def search_period(t_s: FloatArray, z: FloatArray, near_s: float | None = None) -
     return search_period(t_s, z, 1 / best)
 
 
-def _lowest(frequencies: FloatArray, residuals: FloatArray) -> float:
-    """Frequency of the lowest residual, by a parabola through it and its neighbours."""
+def frequency_of_lowest(frequencies: FloatArray, residuals: FloatArray) -> float:
+    """Frequency of the lowest residual, of equally spaced ones, by a parabola through it and its neighbours."""
     i = int(np.argmin(residuals))
     if 0 < i < len(residuals) - 1:
         below, here, above = residuals[i - 1 : i + 2]

@@ -25,6 +25,7 @@ from acquisition.guiding.algorithms import (
     Resumed,
     Sent,
     Settled,
+    predictive,
 )
 from acquisition.guiding.algorithms.history import Table
 from acquisition.guiding.algorithms.worm import Worm
@@ -83,6 +84,19 @@ def test_predictive_learns_the_worm():
     reactive.run(375)
     assert learned < 0.85 * first
     assert learned < 0.75 * reactive.run(125)
+
+
+def test_what_filters_are_worth_of_late_helps_when_wind_gets_up(monkeypatch: pytest.MonkeyPatch):
+    def squares_after_wind_got_up(seed: int) -> float:
+        axis, random = Axis(Predictive(), noise=0.2), np.random.default_rng(seed)
+        shaken = np.cumsum(random.normal(0, np.where(np.arange(300) < 200, 0.02, 0.6)))
+        axis.random, axis.motion = random, lambda t: float(np.interp(t, CYCLE_S * np.arange(300), shaken))
+        axis.run(200)
+        return axis.run(40) ** 2
+
+    ours = [squares_after_wind_got_up(seed) for seed in range(4)]
+    monkeypatch.setattr(predictive, "_belief", lambda banks: np.concatenate([bank.score for bank in banks]))
+    assert sum(ours) < 0.81 * sum(squares_after_wind_got_up(seed) for seed in range(4))
 
 
 def test_what_a_night_taught_helps_the_next():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from acquisition.kernels.kalman_bank import RECENT, Bank, new_bank, replay, update
+from acquisition.kernels.kalman_swing import new_swing_bank, update_swing
 
 MEMORY = 200.0
 
@@ -33,5 +34,14 @@ def test_recent_is_a_score_of_shorter_memory() -> None:
     bank = new_bank(np.array([(0.01, 1e-6), (0.2, 1e-4)]), 0.3, 0.05, *np.zeros((3, 0)))
     t_s, ones = np.arange(100.0), np.ones(100)
     replay(bank, t_s, ones, random.normal(0, 1, 100), ones, RECENT)
+    assert bank.recent == pytest.approx(bank.score)
+    assert bank.recent[0] != bank.recent[1]
+
+
+def test_swinging_filters_have_a_recent_score_too() -> None:
+    random = np.random.default_rng(2)
+    bank = new_swing_bank(np.array([(0.2, 1e-4), (4, 0.01)]), np.array([(1.0, 0.5, 10.0), (2.0, 0.5, 30.0)]), 0.3, 0.05)
+    for z in random.normal(0, 1, 100):
+        update_swing(bank, 0.5, z, 1.0, RECENT)
     assert bank.recent == pytest.approx(bank.score)
     assert bank.recent[0] != bank.recent[1]

@@ -118,11 +118,11 @@ class BacklashAware:
             return state, 0.0
         now_s = correction_time(given)
         cycle_s = usual_cycle(state.cycle_s, dt_s, now_s - given.t_s + given.exposure_s / 2)
-        table = np.empty((3, len(bank.x)))
+        table = np.empty((2, len(bank.x)))
         kalman_mixture.update_and_predict(
             bank, dt_s, given.t_s, given.exposure_s, positions, 1.0, _MEMORY, now_s + cycle_s / 2, table
         )
-        found = kalman_mixture.likeliest(table[0], table[1], table[2], len(_WALKS))
+        found = kalman_mixture.likeliest(bank.score, table[0], table[1], len(_WALKS))
         return self._correct(state._replace(bank=bank, t_s=given.t_s, cycle_s=cycle_s), *found)
 
     def _lost(self, state: BacklashAwareState, now_s: float) -> tuple[BacklashAwareState, float]:

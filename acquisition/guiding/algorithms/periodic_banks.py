@@ -54,16 +54,15 @@ def _new_periodic_bank(rows: FloatArray, worm: Worm, harmonics: int, walks: Floa
     from acquisition.kernels.kalman_bank import new_bank
 
     h = np.arange(1, harmonics + 1)
+    amplitude = _amplitude(rows, worm)
     if worm.cosines:
-        amplitude = max(0.3, worm.amplitudes[0])
         waves = 0.01 * amplitude**2 / h**_FALL
         known = min(harmonics, len(worm.cosines))
         waves[:known] += np.square(worm.amplitudes[:known])
     else:
-        amplitude = _likely_amplitude(rows)
         waves = amplitude**2 / h**_FALL
     omega = 2 * np.pi * np.concatenate([h / (worm.period_s or 1.0), worm.lines_hz])
-    prior = np.concatenate([waves, np.full(len(worm.lines_hz), (0.1 * amplitude) ** 2)])
+    prior = np.concatenate([waves, np.full(len(worm.lines_hz), _line_variance(rows, worm))])
     return new_bank(walks, float(rows[0, 2]), 0.05, omega, prior, _WANDER * prior)
 
 
@@ -76,7 +75,10 @@ class Likeliest(NamedTuple):
 
 
 def likeliest_filter(rows: FloatArray, worm: Worm, supposed: tuple[Supposed, ...]) -> Likeliest:
-    """The filter that expects the history best; while no period is known it is one of those supposed."""
+    """The filter that expects the history best.
+
+    While no period is known: with the likeliest that is supposed, and as many harmonics; if none is, without any.
+    """
     tried: tuple[int, ...] = (0,)
     if worm.period_s is not None:
         tried = _LINE_HARMONICS
@@ -92,12 +94,12 @@ def line_evidence(
     rows: FloatArray, likeliest: Likeliest, lines_hz: tuple[float, ...], frequencies: FloatArray
 ) -> FloatArray:
     """By how much the filter, with the lines given, would expect the history better with one more of each frequency."""
-    from acquisition.kernels.line_evidence import line_evidence as of_filter
+    from acquisition.kernels.line_evidence import log_bayes_factors
 
     worm = replace(likeliest.worm, lines_hz=lines_hz)
     fresh = _new_periodic_bank(rows, worm, likeliest.harmonics, likeliest.walk)
     t_s, exposure_s, z, weight = (np.ascontiguousarray(column) for column in rows[:, :4].T)
-    return of_filter(fresh, t_s, exposure_s, z, weight, frequencies, (0.1 * _likely_amplitude(rows)) ** 2)
+    return log_bayes_factors(fresh, t_s, exposure_s, z, weight, frequencies, _line_variance(rows, worm))
 
 
 def phased_bank(worm: Worm, position: float) -> Bank:
@@ -190,6 +192,16 @@ def _having_seen(rows: FloatArray, bank: Bank, memory: float) -> Bank:
     t_s, exposure_s, z, weight = (np.ascontiguousarray(column) for column in rows[:, :4].T)
     replay(bank, t_s, exposure_s, z, weight, memory)
     return bank
+
+
+def _line_variance(rows: FloatArray, worm: Worm) -> float:
+    """Of a line's amplitudes, as they are expected."""
+    return (0.1 * _amplitude(rows, worm)) ** 2
+
+
+def _amplitude(rows: FloatArray, worm: Worm) -> float:
+    """Of the worm's first harmonic, as another night saw it or as it is likely."""
+    return max(0.3, float(worm.amplitudes[0])) if worm.cosines else _likely_amplitude(rows)
 
 
 def _likely_amplitude(rows: FloatArray) -> float:

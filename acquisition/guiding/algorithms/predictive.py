@@ -27,8 +27,8 @@ from acquisition.guiding.algorithms.law import (
     check_range,
 )
 from acquisition.guiding.algorithms.periodic_banks import HARMONICS, MEMORY, periodic_bank, phased_bank
-from acquisition.guiding.algorithms.worm import Worm
-from acquisition.guiding.algorithms.worm_search import SURE_TURNS, Found, search, taught
+from acquisition.guiding.algorithms.worm import SURE_TURNS, Worm
+from acquisition.guiding.algorithms.worm_search import Found, search
 
 if TYPE_CHECKING:
     from acquisition.kernels.kalman_bank import Bank
@@ -44,7 +44,7 @@ _TREND_WALKS = np.array(
 _SWINGS = np.array([(2 * np.pi / period_s, 0.5, power) for period_s in (3, 6, 12) for power in (10, 30, 100)] * 3)
 _SWING_WALKS = np.repeat([(0.2, 1e-4), (4, 0.01), (20, 0.1)], len(_SWINGS) // 3, axis=0)
 _LEARNED = 2  # banks before those that know or suppose a period
-_UNPROVEN = 3.0  # by how much the score of new filters is lowered
+_UNPROVEN = 3.0  # by how much the scores of new filters are lowered
 _SEARCH_EVERY_S, _SEARCHES = 20.0, 20  # a search at the earliest after 20 s, or 1/20 of the time so far
 _SCAN_EVERY_S, _SCANS = 600.0, 8  # over all periods: at the latest after 600 s, or 1/8 of the time so far
 _WORK_TAKES_S, _WORK_TAKES = 4.0, 40  # what a search finds is used after 4 s, or 1/40 of the time so far
@@ -178,7 +178,7 @@ class Predictive:
             banks=banks, cycle_s=cycle_s, typical_variance=typical_variance,
             history=state.history.append(t_s, given.exposure_s, position, weight),
         )  # fmt: skip
-        return self._correct(_with_work(state, t_s), *kalman_mixture.mixture(_belief(banks), table[1], table[2]))
+        return self._correct(_with_work(state, t_s), *kalman_mixture.mixture(_belief(banks), table[0], table[1]))
 
     def _expected(self, state: PredictiveState, now_s: float, until_s: float | None) -> tuple[PredictiveState, float]:
         """Correct by what is expected alone, as long as that is sure enough."""
@@ -220,7 +220,7 @@ def _asked(
     from acquisition.kernels.kalman_mixture import update_and_predict, update_and_predict_swing
 
     same = np.full(max(len(bank.x) for bank in banks), z)
-    tables = [np.empty((3, len(bank.x))) for bank in banks]
+    tables = [np.empty((2, len(bank.x))) for bank in banks]
     for bank, table in zip(banks, tables, strict=True):
         if isinstance(bank, Bank):
             update_and_predict(bank, dt_s, t_s, exposure_s, same[: len(bank.x)], weight, MEMORY, aim_s, table)
@@ -276,12 +276,15 @@ def _with_found(state: PredictiveState, found: Found) -> PredictiveState:
     banks = [_seeing(bank, fresh) for bank in found.banks]
     for i, bank in enumerate(banks):
         proven = not found.anew and i < len(before)
-        banks[i] = bank._replace(score=before[i].score if proven else bank.score - _UNPROVEN)
-    if not (found.worm.cosines and taught(found.worm, float(state.history.rows[-1, 0]))):
-        supposing = tuple(
-            bank._replace(score=bank.score - _UNPROVEN) for bank in (_seeing(b, fresh) for b in found.supposing)
-        )
+        banks[i] = bank._replace(score=before[i].score, recent=before[i].recent) if proven else _unproven(bank)
+    if not found.worm.taught(float(state.history.rows[-1, 0])):
+        supposing = tuple(_unproven(_seeing(bank, fresh)) for bank in found.supposing)
     return state._replace(worm=found.worm, banks=(*state.banks[:_LEARNED], *banks, *supposing), known=len(banks))
+
+
+def _unproven(bank: Bank) -> Bank:
+    """A bank that has been made to fit what it has seen, and is believed less for that."""
+    return bank._replace(score=bank.score - _UNPROVEN, recent=bank.recent - _UNPROVEN)
 
 
 def _seeing(bank: Bank, rows: FloatArray) -> Bank:

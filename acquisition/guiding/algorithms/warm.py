@@ -33,7 +33,7 @@ def warm_up(*laws: Law[Any]) -> None:
 
 def _warm_up_search() -> None:
     from acquisition.kernels.kalman_bank import new_bank, replay, update
-    from acquisition.kernels.line_evidence import line_evidence
+    from acquisition.kernels.line_evidence import log_bayes_factors
     from acquisition.kernels.worm_period import search_period
 
     t_s = np.arange(0.0, 210.0, 3.0)
@@ -42,4 +42,4 @@ def _warm_up_search() -> None:
     bank = new_bank(np.array([[0.01, 1e-6]]), 0.0, 0.05, none, none, none)
     replay(bank, t_s, one, z, one, 200.0)
     update(bank, 3.0, 213.0, 1.0, one[:1], 1.0, 200.0)
-    line_evidence(bank, t_s, one, z, one, np.array([0.01]), 1.0)
+    log_bayes_factors(bank, t_s, one, z, one, np.array([0.01]), 1.0)

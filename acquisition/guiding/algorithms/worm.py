@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
+SURE_TURNS = 2.0  # seen before a curve is worth keeping
+
 
 @dataclass(frozen=True)
 class Worm:
@@ -32,6 +34,10 @@ class Worm:
     lines_hz: tuple[float, ...] = ()
     cosines: tuple[float, ...] = ()
     sines: tuple[float, ...] = ()
+
+    def taught(self, duration_s: float) -> bool:
+        """Whether another night saw more of the worm than this one has in so many seconds."""
+        return self.period_s is not None and len(self.cosines) > 0 and duration_s < SURE_TURNS * self.period_s
 
     @property
     def amplitudes(self) -> FloatArray:

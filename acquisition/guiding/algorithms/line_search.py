@@ -77,7 +77,7 @@ def _refined(
     duration_s = float(rows[-1, 0] - rows[0, 0])
     for line in lines:
         others = tuple(other for other in lines if other != line)
-        fine = line + _KNOWN_CYCLES / duration_s
+        fine: FloatArray = line + _KNOWN_CYCLES / duration_s
         evidence = line_evidence(rows, likeliest, others, fine)
         best = frequency_of_lowest(fine, -evidence)
         if evidence.max() < 0 or not _apart(np.array([best]), np.concatenate([harmonics, others]), duration_s)[0]:
@@ -113,5 +113,6 @@ def _new_line(rows: FloatArray, likeliest: Likeliest, lines: tuple[float, ...], 
 
 def _apart(frequencies: FloatArray, known_hz: FloatArray, duration_s: float) -> NDArray[np.bool_]:
     """Which frequencies are none of the known ones."""
-    cycles = np.abs(np.subtract.outer(frequencies, known_hz)) * duration_s
-    return np.all(cycles > _APART_CYCLES, axis=1)
+    cycles: FloatArray = np.abs(np.subtract.outer(frequencies, known_hz)) * duration_s
+    apart: NDArray[np.bool_] = np.all(cycles > _APART_CYCLES, axis=1)
+    return apart

@@ -26,8 +26,8 @@ _CANDIDATES = 8  # that are looked at closely
 # Over the series, cycles:
 _APART_CYCLES = 0.3  # by which lines must differ to be two
 _STEP_CYCLES = 0.5  # between frequencies that are looked at: half of what makes them independent
-_NEW_CYCLES = 0.1 * np.arange(-5, 6)  # around one of these
-_KNOWN_CYCLES = 0.1 * np.arange(-3, 4)  # around a known line, which may be wrong by so much
+_NEW_CYCLES = np.arange(-5, 6) / 10  # around one of these
+_KNOWN_CYCLES = np.arange(-3, 4) / 10  # around a known line, which may be wrong by so much
 _NOTICEABLE_CYCLES = 0.02
 
 
@@ -77,7 +77,7 @@ def _refined(
     duration_s = float(rows[-1, 0] - rows[0, 0])
     for line in lines:
         others = tuple(other for other in lines if other != line)
-        fine: FloatArray = line + _KNOWN_CYCLES / duration_s
+        fine = line + _KNOWN_CYCLES / duration_s
         evidence = line_evidence(rows, likeliest, others, fine)
         best = frequency_of_lowest(fine, -evidence)
         if evidence.max() < 0 or not _apart(np.array([best]), np.concatenate([harmonics, others]), duration_s)[0]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from acquisition.kernels.compiled import compiled
 from acquisition.kernels.kalman_bank import Bank, predict, update
+from acquisition.kernels.kalman_gusts import GustBank, predict_gusts, update_gusts
 from acquisition.kernels.kalman_swing import SwingBank, predict_swing, update_swing
 
 FloatArray = NDArray[np.float64]
@@ -40,17 +41,31 @@ def update_and_predict_swing(
 
 
 @compiled
-def likeliest(scores: FloatArray, means: FloatArray, variances: FloatArray, size: int) -> tuple[int, float, float]:
-    """Of groups of so many filters, which is the likeliest, and mean and standard deviation of its mixture."""
-    shares = np.exp(scores - scores.max())
-    best, most = 0, -1.0
-    for group in range(len(shares) // size):
-        total = shares[group * size : (group + 1) * size].sum()
-        if total > most:
-            best, most = group, total
-    among = slice(best * size, (best + 1) * size)
-    mean, deviation = mixture(scores[among], means[among], variances[among])
-    return best, mean, deviation
+def update_and_predict_gusts(
+    bank: GustBank, dt_s: float, z: FloatArray, memory: float, ahead_s: float, table: FloatArray
+) -> None:
+    """As `update_and_predict`, for `ahead_s` after the measurement."""
+    update_gusts(bank, dt_s, z, memory)
+    predict_gusts(bank, ahead_s, table[0], table[1])
+
+
+@compiled
+def groups(
+    scores: FloatArray, means: FloatArray, variances: FloatArray, size: int
+) -> tuple[FloatArray, FloatArray, float]:
+    """Of groups of so many filters: how likely each is, the mean of its mixture, and the mean variance of all."""
+    n = len(scores) // size
+    shares, centres, variance = np.zeros(n), np.zeros(n), 0.0
+    believed = np.exp(scores - scores.max())
+    believed /= believed.sum()
+    for i in range(len(scores)):
+        shares[i // size] += believed[i]
+        centres[i // size] += believed[i] * means[i]
+    for group in range(n):
+        centres[group] /= max(shares[group], 1e-300)
+    for i in range(len(scores)):
+        variance += believed[i] * (variances[i] + (means[i] - centres[i // size]) ** 2)
+    return shares, centres, variance
 
 
 @compiled

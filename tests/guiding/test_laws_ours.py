@@ -25,6 +25,7 @@ from acquisition.guiding.algorithms import (
     Resumed,
     Sent,
     Settled,
+    backlash_aware,
     predictive,
 )
 from acquisition.guiding.algorithms.history import Table
@@ -183,6 +184,33 @@ def test_backlash_is_found_and_crossed():
     assert axis.run(600) < 0.85 * unaware.run(600)
 
 
+@pytest.mark.parametrize("backlash", [0.0, 1.0, 3.0, 8.0, 20.0])
+def test_whatever_the_backlash_nothing_leaps(backlash):
+    """A star that is guided well looks like one that a large gap keeps from moving; nobody must believe that."""
+    for period_s in (600, 1400, 4000):
+        axis = Axis(BacklashAware(), lambda t, p=period_s: 3 * math.sin(2 * math.pi * t / p), 0.2, backlash=backlash)
+        axis.run(300)
+        assert axis.run(600) < 0.22
+        assert max(map(abs, axis.errors[300:])) < 1.2
+
+
+def test_knowing_of_gusts_helps_in_wind(monkeypatch: pytest.MonkeyPatch):
+    keeps, random = math.exp(-CYCLE_S / 2.5), np.random.default_rng(1)
+    wind = np.zeros(1300)
+    for i in range(1, len(wind)):
+        wind[i] = keeps * wind[i - 1] + math.sqrt(1 - keeps**2) * random.normal()
+
+    def blown() -> float:
+        times = np.arange(len(wind)) * CYCLE_S
+        axis = Axis(BacklashAware(), lambda t: 0.01 * t + float(np.interp(t, times, wind)), 0.1, backlash=4.0)
+        axis.run(300)
+        return axis.run(900)
+
+    knowing = blown()
+    monkeypatch.setattr(backlash_aware, "_FILTER_GUSTS", backlash_aware._FILTER_GUSTS * [1, 0])
+    assert knowing < 0.97 * blown()
+
+
 @pytest.mark.parametrize("law", [Predictive(), BacklashAware()])
 def test_a_step_is_pure(law):
     axis = Axis(law)
@@ -286,8 +314,10 @@ def test_a_wrong_limit_is_named(law):
 def test_warmed_up_laws_have_nothing_left_to_compile():
     from acquisition.guiding.algorithms.warm import warm_up
     from acquisition.kernels import (
+        backlash,
         gaussian_process,
         kalman_bank,
+        kalman_gusts,
         kalman_mixture,
         kalman_swing,
         line_evidence,
@@ -299,7 +329,8 @@ def test_warmed_up_laws_have_nothing_left_to_compile():
         kalman_bank.update, kalman_bank.predict, kalman_bank.replay, kalman_swing.predict_swing,
         worm_period._residuals_into, line_evidence._correlate,
         gaussian_process.regularise, gaussian_process.predict_change, kalman_mixture.update_and_predict,
-        kalman_mixture.update_and_predict_swing, kalman_mixture.likeliest, kalman_mixture.mixture,
+        kalman_mixture.update_and_predict_swing, kalman_mixture.mixture,
+        kalman_mixture.update_and_predict_gusts, kalman_mixture.groups, kalman_gusts.predict_gusts, backlash.best_move,
     ]  # fmt: skip
     before = [len(kernel.signatures) for kernel in entered]
     assert all(before)

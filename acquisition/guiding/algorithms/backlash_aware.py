@@ -1,8 +1,10 @@
-"""Our law for Dec: Kalman filters for every backlash that the gears may have, and pulses that cross it on purpose."""
+"""Our law for Dec: Kalman filters for every backlash that the gears may have, and the pulse that suits them all best.
+
+In: displacements. Out: corrections that cross the gap where that is expected to pay.
+"""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -13,19 +15,26 @@ from acquisition.guiding.algorithms.cycle import correction_time, usual_cycle
 from acquisition.guiding.algorithms.law import Dithered, Input, Lost, Measured, Sent, Unit, check_range
 
 if TYPE_CHECKING:
-    from acquisition.kernels.kalman_bank import Bank
+    from acquisition.kernels.kalman_gusts import GustBank
 
 FloatArray = NDArray[np.float64]
 
-_BACKLASH = np.array([0, 0.4, 0.8, 1.3, 2, 3, 4, 5, 6.5, 8, 10])
-_WALKS = np.array([(0, 1e-8), (1e-4, 1e-7), (1e-3, 1e-7), (0.01, 1e-6), (0.05, 1e-5), (0.3, 1e-5), (1.5, 1e-4)])
+_BACKLASH = np.array([0, 0.4, 0.8, 1.3, 2, 3, 4, 5, 6.5, 8, 10, 13, 16, 20, 25])
+_WALKS = [(0, 1e-8), (1e-4, 1e-7), (1e-3, 1e-7), (0.01, 1e-6), (0.05, 1e-5), (0.3, 1e-5), (1.5, 1e-4)]
+_GUSTY_WALKS = [(1e-3, 1e-7), (0.01, 1e-7)]
+_GUSTS = [(2.5, 2.0), (2.5, 8.0)]
 _MEMORY = 300.0
-_SMALL_GAP = 0.05
-_CROSSED = 0.8  # share of a gap that is crossed at once; the rest shows whether the hypothesis is right
+_WORTH = 0.25  # what crossing must gain, in units of the prediction's variance
 
 _HYPOTHESES = np.concatenate([_BACKLASH, _BACKLASH[1:]])
 """Every backlash twice: all of it ahead of the first South pulse, or none."""
 _SLACK = np.concatenate([_BACKLASH, np.zeros(len(_BACKLASH) - 1)])
+_FILTER_WALKS = np.array(_WALKS + [walk for walk in _GUSTY_WALKS for _ in _GUSTS])
+_FILTER_GUSTS = np.array([(1.0, 0.0)] * len(_WALKS) + _GUSTS * len(_GUSTY_WALKS))
+_FILTERS = len(_FILTER_WALKS)
+_PRIOR = np.repeat(-_HYPOTHESES, _FILTERS)
+"""An arcsec more is e times less likely. While gears keep to one side nothing tells gaps apart: a star that is guided
+well stays where it is, as if a large gap kept every pulse from it. Gaps that are there show at every reversal."""
 
 
 class BacklashAwareState(NamedTuple):
@@ -33,8 +42,8 @@ class BacklashAwareState(NamedTuple):
 
     Attributes
     ----------
-    bank : Bank or None
-        Trend filters, seven for each hypothesis; None before the first frame.
+    bank : GustBank or None
+        Filters, eleven for each hypothesis; None before the first frame.
     axis : array (hypotheses,)
         How far the axis has moved South, as each hypothesis has it.
     motor : float
@@ -48,14 +57,14 @@ class BacklashAwareState(NamedTuple):
     lock : float
         How far the lock was moved.
     expected_rms : float or None
-        Of the true displacement, by the likeliest filters' own account.
+        Of the true displacement, by the filters' own account.
     t_s : float
         Middle of the last exposure.
     cycle_s : float
         From one correction to the next, as it usually is.
     """
 
-    bank: Bank | None = None
+    bank: GustBank | None = None
     axis: FloatArray | None = None
     motor: float = 0.0
     pending: float = 0.0
@@ -102,16 +111,14 @@ class BacklashAware:
                 return state, 0.0
 
     def _measured(self, state: BacklashAwareState, given: Measured) -> tuple[BacklashAwareState, float]:
-        from acquisition.kernels import kalman_bank, kalman_mixture
+        from acquisition.kernels import kalman_gusts, kalman_mixture
 
         assert state.axis is not None
         # of a pulse that was still running in the exposure, each hypothesis has moved the axis by an amount of its own
         unseen = given.unseen - given.unseen / state.turned * state.dragged if state.turned else 0.0
-        positions = np.repeat(given.displacement + state.lock + state.axis + unseen, len(_WALKS))
+        positions = np.repeat(given.displacement + state.lock + state.axis + unseen, _FILTERS)
         if state.bank is None:
-            none = np.zeros(0)
-            walks = np.tile(_WALKS, (len(_HYPOTHESES), 1))
-            bank, dt_s = kalman_bank.new_bank(walks, positions, 0.02, none, none, none), 0.0
+            bank, dt_s = kalman_gusts.new_gust_bank(_FILTER_WALKS, _FILTER_GUSTS, positions, 0.02), 0.0
         else:
             bank, dt_s = state.bank.copy(), given.t_s - state.t_s
         if dt_s < 0:
@@ -119,34 +126,43 @@ class BacklashAware:
         now_s = correction_time(given)
         cycle_s = usual_cycle(state.cycle_s, dt_s, now_s - given.t_s + given.exposure_s / 2)
         table = np.empty((2, len(bank.x)))
-        kalman_mixture.update_and_predict(
-            bank, dt_s, given.t_s, given.exposure_s, positions, 1.0, _MEMORY, now_s + cycle_s / 2, table
-        )
-        found = kalman_mixture.likeliest(bank.score, table[0], table[1], len(_WALKS))
-        return self._correct(state._replace(bank=bank, t_s=given.t_s, cycle_s=cycle_s), *found)
+        kalman_mixture.update_and_predict_gusts(bank, dt_s, positions, _MEMORY, now_s + cycle_s / 2 - given.t_s, table)
+        state = state._replace(bank=bank, t_s=given.t_s, cycle_s=cycle_s)
+        return _corrected(state, _agreed(bank, *table))
 
     def _lost(self, state: BacklashAwareState, now_s: float) -> tuple[BacklashAwareState, float]:
-        if state.bank is None or now_s < state.t_s or _predict(state, now_s)[2] > self.lost_limit:
+        if state.bank is None or now_s < state.t_s or _predict(state, now_s).variance > self.lost_limit**2:
             return state, 0.0
-        return self._correct(state, *_predict(state, now_s + state.cycle_s / 2))
+        return _corrected(state, _predict(state, now_s + state.cycle_s / 2))
 
-    def _correct(
-        self, state: BacklashAwareState, j: int, position: float, deviation: float
-    ) -> tuple[BacklashAwareState, float]:
-        """Aim at what is predicted for the middle between this correction and the next, through the gap if it pays.
 
-        `j` is the likeliest hypothesis, and the others are what it predicts.
-        """
-        assert state.axis is not None
-        axis = float(state.axis[j])
-        correction = position - state.lock - axis
-        gap = _HYPOTHESES[j] - (state.motor - axis) if correction > 0 else state.motor - axis
-        if gap > _SMALL_GAP:
-            if abs(correction) < 2 * deviation + 0.05 * gap:
-                correction = 0.0
-            else:
-                correction += math.copysign(_CROSSED * gap, correction)
-        return state._replace(pending=correction, expected_rms=deviation), correction
+class Expected(NamedTuple):
+    """What the filters expect.
+
+    Attributes
+    ----------
+    shares : array (hypotheses,)
+        How likely each is.
+    positions : array (hypotheses,)
+        Without corrections.
+    variance : float
+        Of the position, the mean over all filters.
+    """
+
+    shares: FloatArray
+    positions: FloatArray
+    variance: float
+
+
+def _corrected(state: BacklashAwareState, expected: Expected) -> tuple[BacklashAwareState, float]:
+    """Aim at what is predicted for the middle between this correction and the next, through the gap if it pays."""
+    from acquisition.kernels.backlash import best_move
+
+    assert state.axis is not None
+    shares, positions, variance = expected
+    wanted = positions - state.lock - state.axis
+    correction, left = best_move(shares, wanted, state.axis, _HYPOTHESES, state.motor, _WORTH * variance)
+    return state._replace(pending=correction, expected_rms=float(np.sqrt(variance + left))), correction
 
 
 def _turned(state: BacklashAwareState) -> BacklashAwareState:
@@ -159,11 +175,18 @@ def _turned(state: BacklashAwareState) -> BacklashAwareState:
     return state._replace(motor=motor, axis=axis, pending=0.0, turned=state.pending, dragged=axis - state.axis)
 
 
-def _predict(state: BacklashAwareState, t_s: float) -> tuple[int, float, float]:
-    """The likeliest hypothesis, and with it position without corrections at `t_s` and its standard deviation."""
-    from acquisition.kernels import kalman_bank, kalman_mixture
+def _predict(state: BacklashAwareState, t_s: float) -> Expected:
+    """What is expected for `t_s`, after the last measurement."""
+    from acquisition.kernels.kalman_gusts import predict_gusts
 
     assert state.bank is not None
     mean, variance = np.empty(len(state.bank.x)), np.empty(len(state.bank.x))
-    kalman_bank.predict(state.bank, t_s - state.t_s, t_s, mean, variance)
-    return kalman_mixture.likeliest(state.bank.score, mean, variance, len(_WALKS))
+    predict_gusts(state.bank, t_s - state.t_s, mean, variance)
+    return _agreed(state.bank, mean, variance)
+
+
+def _agreed(bank: GustBank, means: FloatArray, variances: FloatArray) -> Expected:
+    """What filters expect, made one expectation for each hypothesis."""
+    from acquisition.kernels.kalman_mixture import groups
+
+    return Expected(*groups(bank.score + _PRIOR, means, variances, _FILTERS))

@@ -1,0 +1,103 @@
+"""A bank of Kalman filters for motion with gusts: offset and velocity, and a displacement that forgets itself.
+
+In: a bank and a measurement for each filter. Out: the bank changed in place. States are [offset, velocity, gust]; the
+gust is an Ornstein-Uhlenbeck process, exact whatever the step.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acquisition.kernels.compiled import compiled
+from acquisition.kernels.kalman_bank import learn
+
+FloatArray = NDArray[np.float64]
+
+
+class GustBank(NamedTuple):
+    """`n` filters of three states, of `k` kinds in turn: filter i is of kind i % k.
+
+    Attributes
+    ----------
+    x : array (n, 3)
+    p : array (n, 3, 3)
+    noise : array (n, 2)
+    score : array (n,)
+        These three as in `kalman_bank.Bank`.
+    walk : array (k, 2)
+        Process noise of offset and velocity per s, in units of the measurement variance.
+    gust : array (k, 2)
+        Time after which a gust is forgotten, s, and its variance in units of the measurement variance (0: no gusts).
+    """
+
+    x: FloatArray
+    p: FloatArray
+    noise: FloatArray
+    score: FloatArray
+    walk: FloatArray
+    gust: FloatArray
+
+    def copy(self) -> GustBank:
+        """Independent in everything that `update_gusts` changes."""
+        x, p, noise, score = (values.copy() for values in self[:4])
+        return self._replace(x=x, p=p, noise=noise, score=score)
+
+
+def new_gust_bank(walk: FloatArray, gust: FloatArray, offset: FloatArray, velocity_error: float) -> GustBank:
+    """A bank before its first measurement, which is at `offset` (n,)."""
+    n = len(offset)
+    x, p, noise = np.zeros((n, 3)), np.zeros((n, 3, 3)), np.tile([6.0, 0.3], (n, 1))
+    x[:, 0] = offset
+    p[:, 0, 0], p[:, 1, 1] = 25.0, velocity_error**2
+    p[:, 2, 2] = np.tile(gust[:, 1], n // len(gust)) * noise[:, 1] / noise[:, 0]
+    return GustBank(x, p, noise, np.zeros(n), walk, gust)
+
+
+@compiled
+def _advanced(x: FloatArray, p: FloatArray, r: float, walk: FloatArray, gust: FloatArray, dt_s: float) -> None:
+    """Advance one filter by `dt_s`, in place."""
+    keeps = math.exp(-dt_s / gust[0])
+    x[0] += dt_s * x[1]
+    x[2] *= keeps
+    p[0, 0] += dt_s * (2 * p[0, 1] + dt_s * p[1, 1]) + r * (walk[0] * dt_s + walk[1] * dt_s**3 / 3)
+    p[0, 1] += dt_s * p[1, 1] + r * walk[1] * dt_s**2 / 2
+    p[0, 2] = (p[0, 2] + dt_s * p[1, 2]) * keeps
+    p[1, 1] += r * walk[1] * dt_s
+    p[1, 2] *= keeps
+    p[2, 2] = p[2, 2] * keeps**2 + r * gust[1] * (1 - keeps**2)
+    p[1, 0], p[2, 0], p[2, 1] = p[0, 1], p[0, 2], p[1, 2]
+
+
+@compiled
+def update_gusts(bank: GustBank, dt_s: float, z: FloatArray, memory: float) -> None:
+    """As `kalman_bank.update`, with a measurement of its own for each filter.
+
+    A surprise counts in full, however large: what nobody could expect (a bad centroid, a shaken mount) surprises all
+    filters alike, and what only some expected (the end of a gap) is what tells them apart.
+    """
+    h, gain, kinds = np.array([1.0, 0.0, 1.0]), np.empty(3), len(bank.gust)
+    for i in range(len(bank.x)):
+        r = bank.noise[i, 1] / bank.noise[i, 0]
+        _advanced(bank.x[i], bank.p[i], r, bank.walk[i % kinds], bank.gust[i % kinds], dt_s)
+        p = bank.p[i]
+        variance = p[0, 0] + 2 * p[0, 2] + p[2, 2] + r
+        expected, _, _ = learn(bank.x[i], p, bank.noise[i], h, gain, z[i], 1.0)
+        surprise = (z[i] - expected) ** 2 / variance
+        bank.score[i] = (1 - 1 / memory) * bank.score[i] - 0.5 * math.log(variance) - 3 * math.log(1 + surprise / 5)
+
+
+@compiled
+def predict_gusts(bank: GustBank, dt_s: float, mean: FloatArray, variance: FloatArray) -> None:
+    """As `kalman_bank.predict`."""
+    kinds = len(bank.gust)
+    x, p = np.empty(3), np.empty((3, 3))
+    for i in range(len(bank.x)):
+        r = bank.noise[i, 1] / bank.noise[i, 0]
+        x[:], p[:] = bank.x[i], bank.p[i]
+        _advanced(x, p, r, bank.walk[i % kinds], bank.gust[i % kinds], dt_s)
+        mean[i] = x[0] + x[2]
+        variance[i] = p[0, 0] + 2 * p[0, 2] + p[2, 2]

@@ -79,3 +79,17 @@ def test_filters_of_a_line_that_was_given_up_are_given_up_too():
     rows[:, 0] += 1800
     found = search(rows, Worm(None, (1 / 13,)), built=False, scan=True)
     assert (found.worm, found.banks, found.supposing) == (Worm(), (), ())
+
+
+def test_lines_are_found_and_given_up_by_the_same_last_frames():
+    """A gear that only the last third of a night shows is kept; one that only the first third shows is not."""
+    rows = night(3 * 4500.0, 0.0, worm_arcsec=8.0)
+    third, gear = len(rows) // 3, np.cos(2 * np.pi * rows[:, 0] / GEAR_S + 1)
+    late, early = rows.copy(), rows.copy()
+    late[-third:, 2] += gear[-third:]
+    early[:third, 2] += gear[:third]
+    (line_hz,) = (found := search(late, Worm(WORM_S), built=True, scan=False)).worm.lines_hz
+    assert line_hz == pytest.approx(1 / GEAR_S, abs=0.1 / 4500)
+    again = search(late, found.worm, built=True, scan=False)
+    assert (again.worm.lines_hz, again.anew) == ((pytest.approx(line_hz, abs=0.05 / 4500),), False)
+    assert search(early, Worm(WORM_S, (1 / GEAR_S,)), built=True, scan=False).worm.lines_hz == ()

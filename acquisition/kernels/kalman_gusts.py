@@ -73,7 +73,7 @@ def _advanced(x: FloatArray, p: FloatArray, r: float, walk: FloatArray, gust: Fl
 
 
 @compiled
-def update_gusts(bank: GustBank, dt_s: float, z: FloatArray, memory: float) -> None:
+def update_gusts(bank: GustBank, dt_s: float, z: FloatArray, weight: float, memory: float) -> None:
     """As `kalman_bank.update`, with a measurement of its own for each filter.
 
     A surprise counts in full, however large: what nobody could expect (a bad centroid, a shaken mount) surprises all
@@ -84,8 +84,8 @@ def update_gusts(bank: GustBank, dt_s: float, z: FloatArray, memory: float) -> N
         r = bank.noise[i, 1] / bank.noise[i, 0]
         _advanced(bank.x[i], bank.p[i], r, bank.walk[i % kinds], bank.gust[i % kinds], dt_s)
         p = bank.p[i]
-        variance = p[0, 0] + 2 * p[0, 2] + p[2, 2] + r
-        expected, _, _ = learn(bank.x[i], p, bank.noise[i], h, gain, z[i], 1.0)
+        variance = p[0, 0] + 2 * p[0, 2] + p[2, 2] + r * weight
+        expected, _, _ = learn(bank.x[i], p, bank.noise[i], h, gain, z[i], weight)
         surprise = (z[i] - expected) ** 2 / variance
         bank.score[i] = (1 - 1 / memory) * bank.score[i] - 0.5 * math.log(variance) - 3 * math.log(1 + surprise / 5)
 

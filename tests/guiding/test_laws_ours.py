@@ -200,6 +200,23 @@ def test_good_guiding_is_not_taken_for_a_large_gap(backlash, period_s, amplitude
     assert max(map(abs, axis.errors[300:])) < 1.2
 
 
+@pytest.mark.parametrize(("law", "motion"), [(Predictive(), worm), (BacklashAware(), lambda t: 0.02 * t)])
+def test_frames_with_large_error_bars_count_less(law, motion):
+    """Every third frame is five times as noisy, and says so."""
+
+    def rms(told: bool) -> float:
+        runner, random, moved, errors = LawRunner(law), np.random.default_rng(3), 0.0, []
+        for n in range(900):
+            middle, noise = n * CYCLE_S, 1.0 if n % 3 == 0 else 0.2
+            seen = motion(middle) - moved + noise * random.normal()
+            now = middle + CYCLE_S - 1
+            moved += runner.step(Measured(middle, seen, noise if told else None, 20.0, EXPOSURE_S, now))
+            errors.append(motion(now) - moved)
+        return float(np.sqrt(np.mean(np.square(errors[300:]))))
+
+    assert rms(told=True) < 0.9 * rms(told=False)
+
+
 def test_knowing_of_gusts_helps_in_wind(monkeypatch: pytest.MonkeyPatch):
     keeps, random = math.exp(-CYCLE_S / 2.5), np.random.default_rng(1)
     wind = np.zeros(1300)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acquisition.guiding.algorithms.cycle import correction_time, usual_cycle
+from acquisition.guiding.algorithms.error_bars import weighed
 from acquisition.guiding.algorithms.law import Dithered, Input, Lost, Measured, Sent, Unit, check_range
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class BacklashAwareState(NamedTuple):
         Middle of the last exposure.
     cycle_s : float
         From one correction to the next, as it usually is.
+    typical_variance : float
+        Of measurements, by their error bars.
     """
 
     bank: GustBank | None = None
@@ -74,6 +77,7 @@ class BacklashAwareState(NamedTuple):
     expected_rms: float | None = None
     t_s: float = 0.0
     cycle_s: float = 0.0
+    typical_variance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -121,12 +125,15 @@ class BacklashAware:
             bank, dt_s = kalman_gusts.new_gust_bank(_FILTER_WALKS, _FILTER_GUSTS, positions, 0.02), 0.0
         else:
             bank, dt_s = state.bank.copy(), given.t_s - state.t_s
+        typical_variance, weight = weighed(state.typical_variance, given.error)
+        state = state._replace(typical_variance=typical_variance)
         if dt_s < 0:
             return state, 0.0
         now_s = correction_time(given)
         cycle_s = usual_cycle(state.cycle_s, dt_s, now_s - given.t_s + given.exposure_s / 2)
         table = np.empty((2, len(bank.x)))
-        kalman_mixture.update_and_predict_gusts(bank, dt_s, positions, _MEMORY, now_s + cycle_s / 2 - given.t_s, table)
+        ahead_s = now_s + cycle_s / 2 - given.t_s
+        kalman_mixture.update_and_predict_gusts(bank, dt_s, positions, weight, _MEMORY, ahead_s, table)
         state = state._replace(bank=bank, t_s=given.t_s, cycle_s=cycle_s)
         return _corrected(state, _agreed(bank, *table))
 

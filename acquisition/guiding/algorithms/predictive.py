@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acquisition.guiding.algorithms.cycle import correction_time, usual_cycle
+from acquisition.guiding.algorithms.error_bars import weighed
 from acquisition.guiding.algorithms.history import Table
 from acquisition.guiding.algorithms.law import (
     Between,
@@ -165,7 +166,7 @@ class Predictive:
                 supposing = phased_bank(state.worm, position)
                 state = state._replace(banks=(trend, swing, *known, supposing), known=len(known))
         t_s = given.t_s - state.epoch_s
-        typical_variance, weight = _weighed(state.typical_variance, given.error)
+        typical_variance, weight = weighed(state.typical_variance, given.error)
         dt_s = t_s - float(state.history.rows[-1, 0]) if len(state.history) else 0.0
         if dt_s < 0:
             return state._replace(typical_variance=typical_variance), 0.0
@@ -200,15 +201,6 @@ def _aim_s(epoch_s: float, now_s: float, until_s: float | None, cycle_s: float) 
     """The middle between this correction and the next, since the first frame."""
     holds_s = cycle_s if until_s is None else until_s - now_s
     return now_s - epoch_s + holds_s / 2
-
-
-def _weighed(typical: float, error: float | None) -> tuple[float, float]:
-    """The usual variance, and how much more this frame has; half of it is seeing, which error bars do not know."""
-    if error is None or error <= 0:
-        return typical, 1.0
-    variance = error * error
-    typical = variance if typical == 0 else typical + 0.02 * (min(variance, 4 * typical) - typical)
-    return typical, 0.5 + 0.5 * min(variance / typical, 50.0)
 
 
 def _asked(

@@ -3,10 +3,11 @@
 In: frame by frame, where the star is on both axes, and what was sent. Out: the angle's error with its standard error,
 and on suspicion, how far RA should wobble to make sure.
 
-With a wrong angle, what is left over on one axis shows on the other. What is left over is the motion without
-corrections, as the frames before and after have it, less the corrections; the frame itself does not count, so that its
-noise cannot pass for a leak. Kalman filters follow the other axis without corrections (position, velocity, and the
-leak). The rate cannot be had this way: in a closed loop it is badly biased.
+With a wrong angle, what is left over on one axis shows on the other. What is left over in RA is the motion without
+corrections, as the frames before and after have it, less the corrections; in Dec, where a correction may have turned
+gears in their play and nothing else, what these frames show. The frame itself does not count, so that its noise cannot
+pass for a leak. Kalman filters follow the other axis without corrections (position, velocity, and the leak). The rate
+cannot be had this way: in a closed loop it is badly biased.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _WALKS = np.array([(b, v) for b in (1e-3, 0.03, 0.2, 1.0) for v in (1e-6, 1e-4, 
 _NEIGHBOURS = tuple(weight / (13 / 6) for weight in (1 / 4, 1 / 3, 1 / 2, 0.0, 1 / 2, 1 / 3, 1 / 4))
 """Weights of the frames before and after one."""
 _MIDDLE = len(_NEIGHBOURS) // 2
-_JOLT = 0.3**2  # relative variance of what a pulse does (rate, backlash)
+_JOLT = 0.3**2, 1.0  # relative variance of what a pulse does: the rate in RA; in Dec perhaps nothing, for backlash
 _MEMORY = 300.0  # frames
 
 _TURNED_DEG = 8.0  # less is not worth an alarm
@@ -106,15 +107,15 @@ def angle_step(
     if watch.filters is None or watch.noise is None:
         filters, noise = leaks.new_filters((middle_ra, middle_dec), len(_WALKS))
         return replace(watch, recent=recent, wobbled_frames=wobbled, filters=filters, noise=noise, t_s=middle_s)
-    over_ra, over_dec = -sent_ra, -sent_dec
-    for weight, (_, near_ra, near_dec, *_) in zip(_NEIGHBOURS, recent, strict=True):
+    over_ra, over_dec = -sent_ra, 0.0
+    for weight, (_, near_ra, near_dec, _, near_sent) in zip(_NEIGHBOURS, recent, strict=True):
         over_ra += weight * near_ra
-        over_dec += weight * near_dec
+        over_dec += weight * (near_dec - near_sent)
     jolt_ra, jolt_dec = sent_ra - recent[_MIDDLE - 1][3], sent_dec - recent[_MIDDLE - 1][4]
     filters, noise = watch.filters.copy(), watch.noise.copy()
     into_ra, ra_variance, into_dec, dec_variance = leaks.follow(
         filters, noise, _WALKS, _MEMORY, middle_s - watch.t_s,
-        (middle_ra, middle_dec), (over_dec, over_ra), (_JOLT * jolt_ra**2, _JOLT * jolt_dec**2),
+        (middle_ra, middle_dec), (over_dec, over_ra), (_JOLT[0] * jolt_ra**2, _JOLT[1] * jolt_dec**2),
     )  # fmt: skip
     # a turned camera leaks with opposite signs
     variance = 1 / (1 / ra_variance + 1 / dec_variance)

@@ -165,7 +165,7 @@ def test_dithers_recentre_settle_and_return_to_the_usual_exposure():
     limit = 2 * settle.pixels
     assert max(math.hypot(step.dx, step.dy) for step in steps_after(run, dithers[0].t_s)) < limit
     took_s = [end.t_s - begin.t_s for begin, end in zip(dithers, done, strict=False)]
-    assert max(took_s) < 9, "6 s in range, and no more than needed"
+    assert max(took_s) < 9.5, "6 s in range, a frame before and after, pulses, and no more"
 
 
 def test_dec_that_may_go_one_way_only_goes_both_while_settling_and_is_left_alone_where_it_is_off():

@@ -16,8 +16,8 @@ def weighed(typical: float, error: float | None) -> tuple[float, float]:
     error : float or None
         Standard error of the displacement; None or 0: not known.
     """
-    if error is None or error <= 0:
+    variance = 0.0 if error is None else error * error
+    if variance == 0:
         return typical, 1.0
-    variance = error * error
     typical = variance if typical == 0 else typical + 0.02 * (min(variance, 4 * typical) - typical)
     return typical, 0.5 + 0.5 * min(variance / typical, 50.0)

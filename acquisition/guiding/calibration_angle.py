@@ -22,20 +22,20 @@ from acquisition.kernels import leaks
 
 FloatArray = NDArray[np.float64]
 
-_WALKS = np.array([(b, v) for b in (1e-3, 0.03, 0.2, 1.0) for v in (1e-6, 1e-4, 1e-2)])
-"""Process noise of position (1/s) and velocity (1/s³), in units of the measurement's variance, to be tried."""
+_WALKS = np.array([(b, v, p) for b in (1e-3, 0.03, 0.2, 1.0) for v in (1e-6, 1e-4, 1e-2) for p in (0.3**2, 1.0)])
+"""To be tried: process noise of position (1/s) and velocity (1/s³), in units of the measurement's variance, and
+relative variance of what a pulse does: it may turn gears in their play, and move nothing."""
 _NEIGHBOURS = tuple(weight / (13 / 6) for weight in (1 / 4, 1 / 3, 1 / 2, 0.0, 1 / 2, 1 / 3, 1 / 4))
 """Weights of the frames before and after one."""
 _MIDDLE = len(_NEIGHBOURS) // 2
-_JOLT = 0.3**2, 1.0  # relative variance of what a pulse does: the rate in RA; in Dec perhaps nothing, for backlash
 _MEMORY = 300.0  # frames
 
-_TURNED_DEG = 8.0  # less is not worth an alarm
-_SUSPICIOUS, _SURE = 2.2, 4.0  # standard errors
+_SUSPICIOUS_DEG, _TURNED_DEG = 5.0, 8.0  # less is not worth a wobble, or an alarm
+_SUSPICIOUS, _SURE = 1.5, 4.0  # standard errors
 _LASTING_S = 30.0
 _WOBBLE = (1, 1, -1, -1)  # frame by frame
 _WOBBLED_FRAMES = 24
-_WOBBLED_AGAIN_S = 900.0
+_WOBBLED_AGAIN_S = 300.0
 _WOBBLE_IN_NOISE, _MOST_WOBBLE_PX = 3.0, 1.0  # as large as some standard deviations of a frame in Dec
 
 
@@ -111,19 +111,18 @@ def angle_step(
     for weight, (_, near_ra, near_dec, _, near_sent) in zip(_NEIGHBOURS, recent, strict=True):
         over_ra += weight * near_ra
         over_dec += weight * (near_dec - near_sent)
-    jolt_ra, jolt_dec = sent_ra - recent[_MIDDLE - 1][3], sent_dec - recent[_MIDDLE - 1][4]
+    pulse_ra, pulse_dec = sent_ra - recent[_MIDDLE - 1][3], sent_dec - recent[_MIDDLE - 1][4]
     filters, noise = watch.filters.copy(), watch.noise.copy()
     into_ra, ra_variance, into_dec, dec_variance = leaks.follow(
         filters, noise, _WALKS, _MEMORY, middle_s - watch.t_s,
-        (middle_ra, middle_dec), (over_dec, over_ra), (_JOLT[0] * jolt_ra**2, _JOLT[1] * jolt_dec**2),
+        (middle_ra, middle_dec), (over_dec, over_ra), (pulse_ra**2, pulse_dec**2),
     )  # fmt: skip
     # a turned camera leaks with opposite signs
     variance = 1 / (1 / ra_variance + 1 / dec_variance)
     sine = variance * (into_dec / dec_variance - into_ra / ra_variance)
     angle_deg, error_deg = math.degrees(math.asin(max(-1.0, min(1.0, sine)))), math.degrees(math.sqrt(variance))
-    suspicious_s = _since(
-        watch.suspicious_since_s, middle_s, abs(angle_deg) >= max(_SUSPICIOUS * error_deg, _TURNED_DEG)
-    )
+    suspicious = abs(angle_deg) >= max(_SUSPICIOUS * error_deg, _SUSPICIOUS_DEG)
+    suspicious_s = _since(watch.suspicious_since_s, middle_s, suspicious)
     sure_s = _since(watch.sure_since_s, middle_s, abs(angle_deg) >= max(_SURE * error_deg, _TURNED_DEG))
     alarmed = watch.alarmed or (sure_s is not None and middle_s - sure_s >= _LASTING_S)
     lasting = suspicious_s is not None and middle_s - suspicious_s >= _LASTING_S
@@ -132,7 +131,7 @@ def angle_step(
     return AngleWatch(
         recent, filters, noise, middle_s, angle_deg, error_deg, suspicious_s, sure_s,
         wobbled_s=t_s if begins else watch.wobbled_s,
-        wobbled_frames=_WOBBLED_FRAMES if begins else 0 if alarmed else wobbled,
+        wobbled_frames=_WOBBLED_FRAMES if begins else wobbled if suspicious and not alarmed else 0,
         amplitude_px=min(_WOBBLE_IN_NOISE * noise_px, _MOST_WOBBLE_PX) if begins else watch.amplitude_px,
         alarmed=alarmed,
     )  # fmt: skip

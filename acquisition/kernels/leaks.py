@@ -32,7 +32,7 @@ def new_filters(positions: tuple[float, float], hypotheses: int) -> tuple[FloatA
 @compiled
 def follow(
     filters: FloatArray, noise: FloatArray, walks: FloatArray, memory: float, dt_s: float,
-    positions: tuple[float, float], others: tuple[float, float], jolts: tuple[float, float],
+    positions: tuple[float, float], others: tuple[float, float], pulses: tuple[float, float],
 ) -> tuple[float, float, float, float]:  # fmt: skip
     """Advance all filters by `dt_s` and give them a measurement; outliers count less.
 
@@ -41,16 +41,17 @@ def follow(
     filters : array (2, n, FILTER)
     noise : array (3,)
         Shape and, for each axis, scale of the measurement variance: it is scale/shape.
-    walks : array (n, 2)
-        Process noise of position (1/s) and velocity (1/s³), in units of the measurement's variance.
+    walks : array (n, 3)
+        Process noise of position (1/s) and velocity (1/s³), in units of the measurement's variance, and that of
+        position for a pulse of 1.
     memory : float
         Measurements that scores and noise remember.
     positions : (float, float)
         Measured.
     others : (float, float)
         What may leak: the other axis.
-    jolts : (float, float)
-        Variance to add to each position.
+    pulses : (float, float)
+        Squares of the pulses sent since the last measurement.
 
     Returns
     -------
@@ -66,13 +67,13 @@ def follow(
         for i in range(n):
             x = filters[axis, i]
             p = x[3:12].reshape((3, 3))
-            walk_b, walk_v = variance0 * walks[i, 0], variance0 * walks[i, 1]
+            walk_b, walk_v, jolt = variance0 * walks[i, 0], variance0 * walks[i, 1], walks[i, 2] * pulses[axis]
             x[0] += dt_s * x[1]
             for j in range(3):
                 p[0, j] += dt_s * p[1, j]
             for j in range(3):
                 p[j, 0] += dt_s * p[j, 1]
-            p[0, 0] += walk_b * dt_s + walk_v * dt_s**3 / 3 + jolts[axis]
+            p[0, 0] += walk_b * dt_s + walk_v * dt_s**3 / 3 + jolt
             p[0, 1] += walk_v * dt_s**2 / 2
             p[1, 0] += walk_v * dt_s**2 / 2
             p[1, 1] += walk_v * dt_s

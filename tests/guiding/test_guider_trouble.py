@@ -67,10 +67,12 @@ def steps_after(run: Night, t_s: float) -> list[Step]:
 
 
 @pytest.mark.slow
-def test_a_turned_camera_is_noticed_and_guiding_stays_stable():
+@pytest.mark.parametrize("degrees", [20.0, -20.0])
+@pytest.mark.parametrize("seed", range(20, 25))
+def test_a_turned_camera_is_noticed_and_guiding_stays_stable(degrees, seed):
     run = Night()
     run.react = lambda event: run.guider.stop("heard") if isinstance(event, Alarm) else None
-    virtual_time.run(run.run(600.0, known=turned(20.0), url="sim://?seed=23", **QUICK))
+    virtual_time.run(run.run(600.0, known=turned(degrees), url=f"sim://?seed={seed}", **QUICK))
     (alarm,) = run.of(Alarm)
     assert alarm.kind is AlarmKind.CALIBRATION_ANGLE
     assert "turned by" in alarm.text

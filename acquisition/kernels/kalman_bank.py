@@ -30,8 +30,9 @@ class Bank(NamedTuple):
     x : array (n, m)
     p : array (n, m, m)
         Covariances.
-    noise : array (n, 2)
-        Shape and scale of the measurement variance: it is scale/shape.
+    noise : array (n, 3)
+        Shape and scale of the measurement variance: it is scale/shape; and by how much the last measurement was an
+        outlier.
     score : array (n,)
         Logarithm of the likelihood, forgetting slowly.
     recent : array (n,)
@@ -87,8 +88,12 @@ def new_bank(
     p[:, 0, 0], p[:, 1, 1] = 25.0, velocity_error**2
     lines = np.arange(2, m)
     p[:, lines, lines] = np.repeat(np.repeat(prior, 2, axis=1), n // len(prior), axis=0)
-    noise = np.tile([_NOISE_SHAPE, _NOISE_SCALE], (n, 1))
-    return Bank(x, p, noise, np.zeros(n), np.zeros(n), np.ascontiguousarray(walk, np.float64), omega, drift)
+    return Bank(x, p, new_noise(n), np.zeros(n), np.zeros(n), np.ascontiguousarray(walk, np.float64), omega, drift)
+
+
+def new_noise(n: int) -> FloatArray:
+    """Of `n` filters before their first measurement."""
+    return np.tile([_NOISE_SHAPE, _NOISE_SCALE, 0.0], (n, 1))
 
 
 @vectorised
@@ -110,6 +115,8 @@ def learn(
 ) -> tuple[float, float, float]:
     """Give one filter its measurement, seen through `h`; outliers count less.
 
+    The second outlier running on the same side is no outlier: the offset has jumped.
+
     Returns
     -------
     expected, score, trusted : float
@@ -124,13 +131,20 @@ def learn(
     variance = known + r * weight
     innovation = z - expected
     squared = innovation * innovation / variance
+    score = -0.5 * math.log(variance) - 3 * math.log(1 + min(squared, 12.0) / 5)
+    outlier = innovation if squared > _OUTLIER**2 else 0.0
+    if outlier * noise[2] > 0:
+        p[0, 0] += innovation * innovation
+        known = times(p, h, gain)
+        squared = innovation * innovation / (known + r * weight)
+    noise[2] = outlier
     trusted = known + r * weight * max(1.0, squared / _OUTLIER**2)
     for j in range(len(x)):
         x[j] += gain[j] * innovation / trusted
     _subtract(p, gain / trusted, gain)
     noise[0] = _NOISE_FORGETTING * noise[0] + 0.5
     noise[1] = _NOISE_FORGETTING * noise[1] + 0.5 * r * min(squared, 6.0)
-    return expected, -0.5 * math.log(variance) - 3 * math.log(1 + min(squared, 12.0) / 5), trusted
+    return expected, score, trusted
 
 
 @compiled

@@ -1,7 +1,8 @@
-"""A bank of Kalman filters for motion with gusts: offset and velocity, and a displacement that forgets itself.
+"""A bank of Kalman filters for motion with gusts, seen through gears: offset and velocity, a displacement that forgets
+itself, and play.
 
-In: a bank and a measurement for each filter. Out: the bank changed in place. States are [offset, velocity, gust]; the
-gust is an Ornstein-Uhlenbeck process, exact whatever the step.
+In: a bank and a measurement for each filter. Out: the bank changed in place. States are [offset, velocity, gust, play];
+the gust is an Ornstein-Uhlenbeck process, exact whatever the step; play is constant, and in some measurements only.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acquisition.kernels.compiled import compiled
-from acquisition.kernels.kalman_bank import learn
+from acquisition.kernels.kalman_bank import learn, new_noise, times
 
 FloatArray = NDArray[np.float64]
 
 
 class GustBank(NamedTuple):
-    """`n` filters of three states, of `k` kinds in turn: filter i is of kind i % k.
+    """`n` filters of four states, of `k` kinds in turn: filter i is of kind i % k, and of group i // k.
 
     Attributes
     ----------
-    x : array (n, 3)
-    p : array (n, 3, 3)
-    noise : array (n, 2)
+    x : array (n, 4)
+    p : array (n, 4, 4)
+    noise : array (n, 3)
     score : array (n,)
         These three as in `kalman_bank.Bank`.
     walk : array (k, 2)
@@ -47,13 +48,16 @@ class GustBank(NamedTuple):
         return self._replace(x=x, p=p, noise=noise, score=score)
 
 
-def new_gust_bank(walk: FloatArray, gust: FloatArray, offset: FloatArray, velocity_error: float) -> GustBank:
-    """A bank before its first measurement, which is at `offset` (n,)."""
+def new_gust_bank(
+    walk: FloatArray, gust: FloatArray, offset: FloatArray, velocity_error: float, play_error: FloatArray
+) -> GustBank:
+    """A bank before its first measurement, which is at `offset` (n,); `play_error` is of the groups' play (n/k,)."""
     n = len(offset)
-    x, p, noise = np.zeros((n, 3)), np.zeros((n, 3, 3)), np.tile([6.0, 0.3], (n, 1))
+    x, p, noise = np.zeros((n, 4)), np.zeros((n, 4, 4)), new_noise(n)
     x[:, 0] = offset
     p[:, 0, 0], p[:, 1, 1] = 25.0, velocity_error**2
     p[:, 2, 2] = np.tile(gust[:, 1], n // len(gust)) * noise[:, 1] / noise[:, 0]
+    p[:, 3, 3] = np.repeat(play_error, len(gust)) ** 2
     return GustBank(x, p, noise, np.zeros(n), walk, gust)
 
 
@@ -66,25 +70,33 @@ def _advanced(x: FloatArray, p: FloatArray, r: float, walk: FloatArray, gust: Fl
     p[0, 0] += dt_s * (2 * p[0, 1] + dt_s * p[1, 1]) + r * (walk[0] * dt_s + walk[1] * dt_s**3 / 3)
     p[0, 1] += dt_s * p[1, 1] + r * walk[1] * dt_s**2 / 2
     p[0, 2] = (p[0, 2] + dt_s * p[1, 2]) * keeps
+    p[0, 3] += dt_s * p[1, 3]
     p[1, 1] += r * walk[1] * dt_s
     p[1, 2] *= keeps
     p[2, 2] = p[2, 2] * keeps**2 + r * gust[1] * (1 - keeps**2)
-    p[1, 0], p[2, 0], p[2, 1] = p[0, 1], p[0, 2], p[1, 2]
+    p[2, 3] *= keeps
+    p[1, 0], p[2, 0], p[3, 0] = p[0, 1], p[0, 2], p[0, 3]
+    p[2, 1], p[3, 1], p[3, 2] = p[1, 2], p[1, 3], p[2, 3]
 
 
 @compiled
-def update_gusts(bank: GustBank, dt_s: float, z: FloatArray, weight: float, memory: float) -> None:
+def update_gusts(
+    bank: GustBank, dt_s: float, z: FloatArray, with_play: FloatArray, weight: float, memory: float
+) -> None:
     """As `kalman_bank.update`, with a measurement of its own for each filter.
+
+    `with_play` (n/k,) is how much of its play each group has in its measurement.
 
     A surprise counts in full, however large: what nobody could expect (a bad centroid, a shaken mount) surprises all
     filters alike, and what only some expected (the end of a gap) is what tells them apart.
     """
-    h, gain, kinds = np.array([1.0, 0.0, 1.0]), np.empty(3), len(bank.gust)
+    h, gain, seen, kinds = np.array([1.0, 0.0, 1.0, 0.0]), np.empty(4), np.empty(4), len(bank.gust)
     for i in range(len(bank.x)):
         r = bank.noise[i, 1] / bank.noise[i, 0]
         _advanced(bank.x[i], bank.p[i], r, bank.walk[i % kinds], bank.gust[i % kinds], dt_s)
         p = bank.p[i]
-        variance = p[0, 0] + 2 * p[0, 2] + p[2, 2] + r * weight
+        h[3] = with_play[i // kinds]
+        variance = times(p, h, seen) + r * weight
         expected, _, _ = learn(bank.x[i], p, bank.noise[i], h, gain, z[i], weight)
         surprise = (z[i] - expected) ** 2 / variance
         bank.score[i] = (1 - 1 / memory) * bank.score[i] - 0.5 * math.log(variance) - 3 * math.log(1 + surprise / 5)
@@ -92,9 +104,9 @@ def update_gusts(bank: GustBank, dt_s: float, z: FloatArray, weight: float, memo
 
 @compiled
 def predict_gusts(bank: GustBank, dt_s: float, mean: FloatArray, variance: FloatArray) -> None:
-    """As `kalman_bank.predict`."""
+    """As `kalman_bank.predict`, without play."""
     kinds = len(bank.gust)
-    x, p = np.empty(3), np.empty((3, 3))
+    x, p = np.empty(4), np.empty((4, 4))
     for i in range(len(bank.x)):
         r = bank.noise[i, 1] / bank.noise[i, 0]
         x[:], p[:] = bank.x[i], bank.p[i]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acquisition.kernels.compiled import compiled
-from acquisition.kernels.kalman_bank import RECENT, learn, times
+from acquisition.kernels.kalman_bank import RECENT, learn, new_noise, times
 
 FloatArray = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ class SwingBank(NamedTuple):
     ----------
     x : array (n, 4)
     p : array (n, 4, 4)
-    noise : array (n, 2)
+    noise : array (n, 3)
     score, recent : array (n,)
     walk : array (n, 2)
         Process noise of offset and velocity per s, in units of the measurement variance.
@@ -54,7 +54,7 @@ def new_swing_bank(walk: FloatArray, swing: FloatArray, offset: float, velocity_
     x[:, 0] = offset
     p = np.zeros((n, 4, 4))
     p[:] = np.diag([25.0, velocity_error**2, 0.0, 0.0])
-    return SwingBank(x, p, np.tile([6.0, 0.3], (n, 1)), np.zeros(n), np.zeros(n), walk, swing)
+    return SwingBank(x, p, new_noise(n), np.zeros(n), np.zeros(n), walk, swing)
 
 
 @compiled

@@ -14,9 +14,9 @@ STILL = np.array([(1e-4, 1e-7)])
 
 
 def seen(walk: np.ndarray, gust: np.ndarray, z: np.ndarray, dt_s: float) -> GustBank:
-    bank = new_gust_bank(walk, gust, np.full(len(walk), z[0]), 0.02)
+    bank = new_gust_bank(walk, gust, np.full(len(walk), z[0]), 0.02, np.zeros(1))
     for i, value in enumerate(z):
-        update_gusts(bank, dt_s if i else 0.0, np.full(len(walk), value), 1.0, MEMORY)
+        update_gusts(bank, dt_s if i else 0.0, np.full(len(walk), value), np.zeros(1), 1.0, MEMORY)
     return bank
 
 

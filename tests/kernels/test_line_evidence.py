@@ -42,7 +42,7 @@ def test_evidence_is_the_gain_in_exact_likelihood():
     bank = new_bank(
         np.array([[q_b, q_v]]), z[0], 0.05, np.array([2 * np.pi * known_hz]), np.array([prior]), np.zeros(1)
     )
-    bank.noise[:] = 1e9, 1e9 * r  # known beforehand
+    bank.noise[:, :2] = 1e9, 1e9 * r  # known beforehand
     evidence = log_bayes_factors(bank, t_s, np.full(len(t_s), EXPOSURE_S), z, weight, frequencies, variance)
     assert evidence == pytest.approx(exact, abs=1e-5)
     assert evidence[0] > 5 > evidence[2]

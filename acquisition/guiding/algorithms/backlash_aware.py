@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from acquisition.guiding.algorithms.cycle import correction_time, usual_cycle
 from acquisition.guiding.algorithms.error_bars import weighed
+from acquisition.guiding.algorithms.gears import Gears
 from acquisition.guiding.algorithms.law import Dithered, Input, Lost, Measured, Sent, Unit, check_range
 
 if TYPE_CHECKING:
@@ -27,15 +28,21 @@ _GUSTS = [(2.5, 2.0), (2.5, 8.0)]
 _MEMORY = 300.0
 _WORTH = 0.25  # what crossing must gain, in units of the prediction's variance
 
-_HYPOTHESES = np.concatenate([_BACKLASH, _BACKLASH[1:]])
+_GEARS = Gears.new(
+    np.concatenate([_BACKLASH, _BACKLASH[1:]]), np.concatenate([_BACKLASH, np.zeros(len(_BACKLASH) - 1)])
+)
 """Every backlash twice: all of it ahead of the first South pulse, or none."""
-_SLACK = np.concatenate([_BACKLASH, np.zeros(len(_BACKLASH) - 1)])
+_PLAY_ERROR = np.interp(_GEARS.backlash, _BACKLASH, np.gradient(_BACKLASH) / 12**0.5) * (_GEARS.backlash > 0)
+"""Standard deviation of what lies between one backlash and the next."""
+_REVERSAL_ERROR = 0.1 * (_GEARS.backlash > 0)
+"""Standard deviation of what one reversal adds to that: friction, balance, another side of the pier."""
 _FILTER_WALKS = np.array(_WALKS + [walk for walk in _GUSTY_WALKS for _ in _GUSTS])
 _FILTER_GUSTS = np.array([(1.0, 0.0)] * len(_WALKS) + _GUSTS * len(_GUSTY_WALKS))
 _FILTERS = len(_FILTER_WALKS)
-_PRIOR = np.repeat(-_HYPOTHESES, _FILTERS)
-"""An arcsec more is e times less likely. While gears keep to one side nothing tells gaps apart: a star that is guided
-well stays where it is, as if a large gap kept every pulse from it. Gaps that are there show at every reversal."""
+_PER_ARCSEC = -1.0
+"""What an arcsec more of backlash adds to a score. While gears keep to one side nothing tells gaps apart: a star that
+is guided well stays where it is, as if a large gap kept every pulse from it. Gaps that are there show at every
+reversal."""
 
 
 class BacklashAwareState(NamedTuple):
@@ -45,10 +52,10 @@ class BacklashAwareState(NamedTuple):
     ----------
     bank : GustBank or None
         Filters, eleven for each hypothesis; None before the first frame.
-    axis : array (hypotheses,)
-        How far the axis has moved South, as each hypothesis has it.
-    motor : float
-        How far the motor has.
+    gears : Gears
+        As each hypothesis has them.
+    was_pushed_south : array (hypotheses,)
+        The gears' `pushed_south` in the last exposure.
     pending : float
         The last correction: `Sent` may still say that it was less.
     turned : float
@@ -68,8 +75,8 @@ class BacklashAwareState(NamedTuple):
     """
 
     bank: GustBank | None = None
-    axis: FloatArray | None = None
-    motor: float = 0.0
+    gears: Gears = _GEARS
+    was_pushed_south: FloatArray = _GEARS.pushed_south
     pending: float = 0.0
     turned: float = 0.0
     dragged: float | FloatArray = 0.0
@@ -99,7 +106,7 @@ class BacklashAware:
         check_range(self.name, "lost_limit", self.lost_limit, 0, 60)
 
     def start(self) -> BacklashAwareState:
-        return BacklashAwareState(axis=_SLACK - _HYPOTHESES)
+        return BacklashAwareState()
 
     def step(self, state: BacklashAwareState, given: Input) -> tuple[BacklashAwareState, float]:
         match given:
@@ -117,12 +124,12 @@ class BacklashAware:
     def _measured(self, state: BacklashAwareState, given: Measured) -> tuple[BacklashAwareState, float]:
         from acquisition.kernels import kalman_gusts, kalman_mixture
 
-        assert state.axis is not None
+        gears = state.gears
         # of a pulse that was still running in the exposure, each hypothesis has moved the axis by an amount of its own
         unseen = given.unseen - given.unseen / state.turned * state.dragged if state.turned else 0.0
-        positions = np.repeat(given.displacement + state.lock + state.axis + unseen, _FILTERS)
+        positions = np.repeat(given.displacement + state.lock + gears.axis + unseen, _FILTERS)
         if state.bank is None:
-            bank, dt_s = kalman_gusts.new_gust_bank(_FILTER_WALKS, _FILTER_GUSTS, positions, 0.02), 0.0
+            bank, dt_s = kalman_gusts.new_gust_bank(_FILTER_WALKS, _FILTER_GUSTS, positions, 0.02, _PLAY_ERROR), 0.0
         else:
             bank, dt_s = state.bank.copy(), given.t_s - state.t_s
         typical_variance, weight = weighed(state.typical_variance, given.error)
@@ -133,9 +140,22 @@ class BacklashAware:
         cycle_s = usual_cycle(state.cycle_s, dt_s, now_s - given.t_s + given.exposure_s / 2)
         table = np.empty((2, len(bank.x)))
         ahead_s = now_s + cycle_s / 2 - given.t_s
-        kalman_mixture.update_and_predict_gusts(bank, dt_s, positions, weight, _MEMORY, ahead_s, table)
-        state = state._replace(bank=bank, t_s=given.t_s, cycle_s=cycle_s)
-        return _corrected(state, _agreed(bank, *table))
+        turned_about = gears.pushed_south != state.was_pushed_south
+        bank.p[:, 3, 3] += np.repeat(_REVERSAL_ERROR**2 * turned_about, _FILTERS)
+        kalman_mixture.update_and_predict_gusts(
+            bank, dt_s, positions, gears.pushed_south, weight, _MEMORY, ahead_s, table
+        )
+        expected = _agreed(bank, gears, *table)
+        found = gears.with_more(expected.play)
+        bank.x[:, 3] -= np.repeat(found.backlash - gears.backlash, _FILTERS)
+        state = state._replace(
+            bank=bank,
+            gears=found,
+            was_pushed_south=gears.pushed_south,
+            t_s=given.t_s,
+            cycle_s=cycle_s,
+        )
+        return _corrected(state, expected)
 
     def _lost(self, state: BacklashAwareState, now_s: float) -> tuple[BacklashAwareState, float]:
         if state.bank is None or now_s < state.t_s or _predict(state, now_s).variance > self.lost_limit**2:
@@ -152,12 +172,15 @@ class Expected(NamedTuple):
         How likely each is.
     positions : array (hypotheses,)
         Without corrections.
+    play : array (hypotheses,)
+        How much more play there is than was believed.
     variance : float
         Of the position, the mean over all filters.
     """
 
     shares: FloatArray
     positions: FloatArray
+    play: FloatArray
     variance: float
 
 
@@ -165,10 +188,9 @@ def _corrected(state: BacklashAwareState, expected: Expected) -> tuple[BacklashA
     """Aim at what is predicted for the middle between this correction and the next, through the gap if it pays."""
     from acquisition.kernels.backlash import best_move
 
-    assert state.axis is not None
-    shares, positions, variance = expected
-    wanted = positions - state.lock - state.axis
-    correction, left = best_move(shares, wanted, state.axis, _HYPOTHESES, state.motor, _WORTH * variance)
+    shares, positions, _, variance = expected
+    backlash, axis, motor, _ = state.gears
+    correction, left = best_move(shares, positions - state.lock - axis, axis, backlash, motor, _WORTH * variance)
     return state._replace(pending=correction, expected_rms=float(np.sqrt(variance + left))), correction
 
 
@@ -176,10 +198,8 @@ def _turned(state: BacklashAwareState) -> BacklashAwareState:
     """After the last correction: the motor has turned, and drags the axis where the gap is used up."""
     if state.pending == 0:
         return state._replace(turned=0.0)
-    assert state.axis is not None
-    motor = state.motor + state.pending
-    axis = np.minimum(np.maximum(state.axis, motor - _HYPOTHESES), motor)
-    return state._replace(motor=motor, axis=axis, pending=0.0, turned=state.pending, dragged=axis - state.axis)
+    gears = state.gears.turned(state.pending)
+    return state._replace(gears=gears, pending=0.0, turned=state.pending, dragged=gears.axis - state.gears.axis)
 
 
 def _predict(state: BacklashAwareState, t_s: float) -> Expected:
@@ -189,11 +209,14 @@ def _predict(state: BacklashAwareState, t_s: float) -> Expected:
     assert state.bank is not None
     mean, variance = np.empty(len(state.bank.x)), np.empty(len(state.bank.x))
     predict_gusts(state.bank, t_s - state.t_s, mean, variance)
-    return _agreed(state.bank, mean, variance)
+    return _agreed(state.bank, state.gears, mean, variance)
 
 
-def _agreed(bank: GustBank, means: FloatArray, variances: FloatArray) -> Expected:
+def _agreed(bank: GustBank, gears: Gears, means: FloatArray, variances: FloatArray) -> Expected:
     """What filters expect, made one expectation for each hypothesis."""
     from acquisition.kernels.kalman_mixture import groups
 
-    return Expected(*groups(bank.score + _PRIOR, means, variances, _FILTERS))
+    scores = bank.score + np.repeat(_PER_ARCSEC * gears.backlash, _FILTERS)
+    shares, positions, variance = groups(scores, means, variances, _FILTERS)
+    _, play, _ = groups(scores, bank.x[:, 3].copy(), variances, _FILTERS)
+    return Expected(shares, positions, play, variance)

@@ -236,6 +236,27 @@ def test_frames_with_large_error_bars_count_less(law, motion):
     assert rms(told=True) < 0.9 * rms(told=False)
 
 
+@pytest.mark.parametrize("error", [math.nan, math.inf, 1e160, -1.0, 0.0])
+@pytest.mark.parametrize("frame", [0, 50])
+@pytest.mark.parametrize("law", [Predictive(), BacklashAware()])
+def test_an_error_bar_that_is_none_counts_as_none(law, frame, error):
+    """One NaN once silenced a law for good."""
+
+    def corrections(odd: float | None) -> list[float]:
+        runner, random = LawRunner(law), np.random.default_rng(2)
+        return [
+            runner.step(
+                Measured(n * CYCLE_S, 0.3 + 0.1 * random.normal(), odd if n == frame else 0.1, 20.0, EXPOSURE_S,
+                         n * CYCLE_S + 1.4)
+            )
+            for n in range(80)
+        ]  # fmt: skip
+
+    given = corrections(error)
+    assert given == corrections(None)
+    assert any(given[60:])
+
+
 @pytest.mark.parametrize("backlash", [0.6, 2.5, 7.2, 11.5])
 def test_backlash_of_any_size_is_found(backlash):
     axis = Axis(BacklashAware(), noise=0.1, backlash=backlash)

@@ -5,6 +5,8 @@ In: its error bar, and those before it. Out: its variance over the usual one, fo
 
 from __future__ import annotations
 
+import math
+
 
 def weighed(typical: float, error: float | None) -> tuple[float, float]:
     """The usual variance, and how much more this frame has; half of it is seeing, which error bars do not know.
@@ -14,10 +16,10 @@ def weighed(typical: float, error: float | None) -> tuple[float, float]:
     typical : float
         So far; 0 before the first error bar.
     error : float or None
-        Standard error of the displacement; None or 0: not known.
+        Standard error of the displacement; None, or anything that is not positive and finite: not known.
     """
-    variance = 0.0 if error is None else error * error
-    if variance == 0:
+    variance = error * error if error is not None and error > 0 else 0.0
+    if variance == 0 or not math.isfinite(variance):
         return typical, 1.0
     typical = variance if typical == 0 else typical + 0.02 * (min(variance, 4 * typical) - typical)
     return typical, 0.5 + 0.5 * min(variance / typical, 50.0)

@@ -17,6 +17,7 @@ from acquisition.kernels.compiled import compiled, vectorised
 FloatArray = NDArray[np.float64]
 
 _OUTLIER = 3.5
+_NO_OUTLIER = 3  # running, on the same side
 _NOISE_SHAPE, _NOISE_SCALE = 6.0, 0.3
 _NOISE_FORGETTING = 1 - 1 / 300
 RECENT = 30.0  # measurements
@@ -31,8 +32,8 @@ class Bank(NamedTuple):
     p : array (n, m, m)
         Covariances.
     noise : array (n, 3)
-        Shape and scale of the measurement variance: it is scale/shape; and by how much the last measurement was an
-        outlier.
+        Shape and scale of the measurement variance: it is scale/shape; and how many outliers there were running, with
+        the sign of the side that they are on.
     score : array (n,)
         Logarithm of the likelihood, forgetting slowly.
     recent : array (n,)
@@ -115,7 +116,7 @@ def learn(
 ) -> tuple[float, float, float]:
     """Give one filter its measurement, seen through `h`; outliers count less.
 
-    The second outlier running on the same side is no outlier: the offset has jumped.
+    The third outlier running on the same side is no outlier: the offset has jumped.
 
     Returns
     -------
@@ -132,12 +133,15 @@ def learn(
     innovation = z - expected
     squared = innovation * innovation / variance
     score = -0.5 * math.log(variance) - 3 * math.log(1 + min(squared, 12.0) / 5)
-    outlier = innovation if squared > _OUTLIER**2 else 0.0
-    if outlier * noise[2] > 0:
+    side = math.copysign(1.0, innovation)
+    if squared <= _OUTLIER**2:
+        noise[2] = 0.0
+    else:
+        noise[2] = side + (noise[2] if noise[2] * side > 0 else 0.0)
+    if abs(noise[2]) >= _NO_OUTLIER:
         p[0, 0] += innovation * innovation
         known = times(p, h, gain)
         squared = innovation * innovation / (known + r * weight)
-    noise[2] = outlier
     trusted = known + r * weight * max(1.0, squared / _OUTLIER**2)
     for j in range(len(x)):
         x[j] += gain[j] * innovation / trusted

@@ -1,8 +1,10 @@
 """A bank of Kalman filters for motion with gusts, seen through gears: offset and velocity, a displacement that forgets
-itself, and play.
+itself, play, and how lopsided pulses are.
 
-In: a bank and a measurement for each filter. Out: the bank changed in place. States are [offset, velocity, gust, play];
-the gust is an Ornstein-Uhlenbeck process, exact whatever the step; play is constant, and in some measurements only.
+In: a bank and a measurement for each filter. Out: the bank changed in place. States are [offset, velocity, gust, play,
+lopsided]; the gust is an Ornstein-Uhlenbeck process, exact whatever the step; play is constant, and in some
+measurements only; so is by how much more the motor moves one way, and less the other, which shows where it crosses a
+gap. (Elsewhere drift looks just like it, and a feedback loop would take the one for the other.)
 """
 
 from __future__ import annotations
@@ -18,14 +20,16 @@ from acquisition.kernels.kalman_bank import learn, new_noise, times
 
 FloatArray = NDArray[np.float64]
 
+_STATES = 5
+
 
 class GustBank(NamedTuple):
     """`n` filters of four states, of `k` kinds in turn: filter i is of kind i % k, and of group i // k.
 
     Attributes
     ----------
-    x : array (n, 4)
-    p : array (n, 4, 4)
+    x : array (n, 5)
+    p : array (n, 5, 5)
     noise : array (n, 3)
     score : array (n,)
         These three as in `kalman_bank.Bank`.
@@ -49,53 +53,64 @@ class GustBank(NamedTuple):
 
 
 def new_gust_bank(
-    walk: FloatArray, gust: FloatArray, offset: FloatArray, velocity_error: float, play_error: FloatArray
-) -> GustBank:
-    """A bank before its first measurement, which is at `offset` (n,); `play_error` is of the groups' play (n/k,)."""
+    walk: FloatArray, gust: FloatArray, offset: FloatArray, velocity_error: float, play_error: FloatArray,
+    lopsided_error: float,
+) -> GustBank:  # fmt: skip
+    """A bank before its first measurement, which is at `offset` (n,).
+
+    `play_error` (n/k,) and `lopsided_error` are standard deviations, the first of the groups' play.
+    """
     n = len(offset)
-    x, p, noise = np.zeros((n, 4)), np.zeros((n, 4, 4)), new_noise(n)
+    x, p, noise = np.zeros((n, _STATES)), np.zeros((n, _STATES, _STATES)), new_noise(n)
     x[:, 0] = offset
     p[:, 0, 0], p[:, 1, 1] = 25.0, velocity_error**2
     p[:, 2, 2] = np.tile(gust[:, 1], n // len(gust)) * noise[:, 1] / noise[:, 0]
     p[:, 3, 3] = np.repeat(play_error, len(gust)) ** 2
+    p[:, 4, 4] = lopsided_error**2
     return GustBank(x, p, noise, np.zeros(n), walk, gust)
 
 
 @compiled
-def _advanced(x: FloatArray, p: FloatArray, r: float, walk: FloatArray, gust: FloatArray, dt_s: float) -> None:
-    """Advance one filter by `dt_s`, in place."""
+def _advanced(
+    x: FloatArray, p: FloatArray, r: float, walk: FloatArray, gust: FloatArray, dt_s: float, crossed: float
+) -> None:
+    """Advance one filter by `dt_s`, in which the motor crossed so much of a gap, in place."""
     keeps = math.exp(-dt_s / gust[0])
-    x[0] += dt_s * x[1]
+    x[0] += dt_s * x[1] - crossed * x[4]
     x[2] *= keeps
-    p[0, 0] += dt_s * (2 * p[0, 1] + dt_s * p[1, 1]) + r * (walk[0] * dt_s + walk[1] * dt_s**3 / 3)
-    p[0, 1] += dt_s * p[1, 1] + r * walk[1] * dt_s**2 / 2
-    p[0, 2] = (p[0, 2] + dt_s * p[1, 2]) * keeps
-    p[0, 3] += dt_s * p[1, 3]
+    for j in range(_STATES):
+        p[0, j] += dt_s * p[1, j] - crossed * p[4, j]
+    p[0, 0] += dt_s * p[0, 1] - crossed * p[0, 4] + r * (walk[0] * dt_s + walk[1] * dt_s**3 / 3)
+    p[0, 1] += r * walk[1] * dt_s**2 / 2
     p[1, 1] += r * walk[1] * dt_s
-    p[1, 2] *= keeps
-    p[2, 2] = p[2, 2] * keeps**2 + r * gust[1] * (1 - keeps**2)
-    p[2, 3] *= keeps
-    p[1, 0], p[2, 0], p[3, 0] = p[0, 1], p[0, 2], p[0, 3]
-    p[2, 1], p[3, 1], p[3, 2] = p[1, 2], p[1, 3], p[2, 3]
+    for j in range(1, _STATES):
+        p[j, 0] = p[0, j]
+    p[2, 2] = p[2, 2] * keeps + r * gust[1] * (1 - keeps**2) / keeps
+    for j in range(_STATES):
+        p[2, j] *= keeps
+        p[j, 2] = p[2, j]
 
 
 @compiled
 def update_gusts(
-    bank: GustBank, dt_s: float, z: FloatArray, with_play: FloatArray, weight: float, memory: float
-) -> None:
+    bank: GustBank, dt_s: float, z: FloatArray, with_play: FloatArray, crossed: FloatArray, weight: float,
+    memory: float,
+) -> None:  # fmt: skip
     """As `kalman_bank.update`, with a measurement of its own for each filter.
 
-    `with_play` (n/k,) is how much of its play each group has in its measurement.
+    `with_play` (n/k,) is how much of its play each group has in its measurement, and `crossed` (n/k,) what the motor
+    was asked for since the last one to come through a gap.
 
     A surprise counts in full, however large: what nobody could expect (a bad centroid, a shaken mount) surprises all
     filters alike, and what only some expected (the end of a gap) is what tells them apart.
     """
-    h, gain, seen, kinds = np.array([1.0, 0.0, 1.0, 0.0]), np.empty(4), np.empty(4), len(bank.gust)
+    h, gain, seen, kinds = np.zeros(_STATES), np.empty(_STATES), np.empty(_STATES), len(bank.gust)
+    h[0], h[2] = 1.0, 1.0
     for i in range(len(bank.x)):
+        group, kind, p = i // kinds, i % kinds, bank.p[i]
         r = bank.noise[i, 1] / bank.noise[i, 0]
-        _advanced(bank.x[i], bank.p[i], r, bank.walk[i % kinds], bank.gust[i % kinds], dt_s)
-        p = bank.p[i]
-        h[3] = with_play[i // kinds]
+        _advanced(bank.x[i], p, r, bank.walk[kind], bank.gust[kind], dt_s, crossed[group])
+        h[3] = with_play[group]
         variance = times(p, h, seen) + r * weight
         expected, _, _ = learn(bank.x[i], p, bank.noise[i], h, gain, z[i], weight)
         surprise = (z[i] - expected) ** 2 / variance
@@ -106,10 +121,11 @@ def update_gusts(
 def predict_gusts(bank: GustBank, dt_s: float, mean: FloatArray, variance: FloatArray) -> None:
     """As `kalman_bank.predict`, without play."""
     kinds = len(bank.gust)
-    x, p = np.empty(4), np.empty((4, 4))
     for i in range(len(bank.x)):
         r = bank.noise[i, 1] / bank.noise[i, 0]
-        x[:], p[:] = bank.x[i], bank.p[i]
-        _advanced(x, p, r, bank.walk[i % kinds], bank.gust[i % kinds], dt_s)
-        mean[i] = x[0] + x[2]
-        variance[i] = p[0, 0] + 2 * p[0, 2] + p[2, 2]
+        x, p, walk, gust = bank.x[i], bank.p[i], bank.walk[i % kinds], bank.gust[i % kinds]
+        keeps = math.exp(-dt_s / gust[0])
+        mean[i] = x[0] + dt_s * x[1] + keeps * x[2]
+        steady = p[0, 0] + dt_s * (2 * p[0, 1] + dt_s * p[1, 1]) + r * (walk[0] * dt_s + walk[1] * dt_s**3 / 3)
+        gusts = p[2, 2] * keeps**2 + r * gust[1] * (1 - keeps**2)
+        variance[i] = steady + 2 * keeps * (p[0, 2] + dt_s * p[1, 2]) + gusts

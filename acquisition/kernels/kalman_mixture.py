@@ -42,11 +42,11 @@ def update_and_predict_swing(
 
 @compiled
 def update_and_predict_gusts(
-    bank: GustBank, dt_s: float, z: FloatArray, with_play: FloatArray, weight: float, memory: float, ahead_s: float,
-    table: FloatArray,
+    bank: GustBank, dt_s: float, z: FloatArray, with_play: FloatArray, crossed: FloatArray, weight: float,
+    memory: float, ahead_s: float, table: FloatArray,
 ) -> None:  # fmt: skip
     """As `update_and_predict`, for `ahead_s` after the measurement."""
-    update_gusts(bank, dt_s, z, with_play, weight, memory)
+    update_gusts(bank, dt_s, z, with_play, crossed, weight, memory)
     predict_gusts(bank, ahead_s, table[0], table[1])
 
 

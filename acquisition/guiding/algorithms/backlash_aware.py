@@ -1,4 +1,4 @@
-"""Our law for Dec: Kalman filters for every backlash that the gears may have, and the pulse that suits them all best.
+"""Our law for Dec: Kalman filters for everything that the gears may be like, and the pulse that suits them all best.
 
 In: displacements. Out: corrections that cross the gap where that is expected to pay.
 """
@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from acquisition.guiding.algorithms import backlash_filters
+from acquisition.guiding.algorithms.backlash_filters import FILTERS, GEARS, Expected
+from acquisition.guiding.algorithms.crossing import Crossing
 from acquisition.guiding.algorithms.cycle import correction_time, usual_cycle
+from acquisition.guiding.algorithms.deafness import Deafness
 from acquisition.guiding.algorithms.error_bars import weighed
 from acquisition.guiding.algorithms.gears import Gears
 from acquisition.guiding.algorithms.law import Dithered, Input, Lost, Measured, Sent, Unit, check_range
@@ -21,28 +25,9 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
-_BACKLASH = np.array([0, 0.4, 0.8, 1.3, 2, 3, 4, 5, 6.5, 8, 10, 13, 16, 20, 25])
-_WALKS = [(0, 1e-8), (1e-4, 1e-7), (1e-3, 1e-7), (0.01, 1e-6), (0.05, 1e-5), (0.3, 1e-5), (1.5, 1e-4)]
-_GUSTY_WALKS = [(1e-3, 1e-7), (0.01, 1e-7)]
-_GUSTS = [(2.5, 2.0), (2.5, 8.0)]
-_MEMORY = 300.0
-_WORTH = 0.25  # what crossing must gain, in units of the prediction's variance
-
-_GEARS = Gears.new(
-    np.concatenate([_BACKLASH, _BACKLASH[1:]]), np.concatenate([_BACKLASH, np.zeros(len(_BACKLASH) - 1)])
-)
-"""Every backlash twice: all of it ahead of the first South pulse, or none."""
-_PLAY_ERROR = np.interp(_GEARS.backlash, _BACKLASH, np.gradient(_BACKLASH) / 12**0.5) * (_GEARS.backlash > 0)
-"""Standard deviation of what lies between one backlash and the next."""
-_REVERSAL_ERROR = 0.1 * (_GEARS.backlash > 0)
-"""Standard deviation of what one reversal adds to that: friction, balance, another side of the pier."""
-_FILTER_WALKS = np.array(_WALKS + [walk for walk in _GUSTY_WALKS for _ in _GUSTS])
-_FILTER_GUSTS = np.array([(1.0, 0.0)] * len(_WALKS) + _GUSTS * len(_GUSTY_WALKS))
-_FILTERS = len(_FILTER_WALKS)
-_PER_ARCSEC = -1.0
-"""What an arcsec more of backlash adds to a score. While gears keep to one side nothing tells gaps apart: a star that
-is guided well stays where it is, as if a large gap kept every pulse from it. Gaps that are there show at every
-reversal."""
+_MEMORY = 300.0  # measurements
+_WORTH = 0.4  # what crossing must gain, in units of the prediction's variance
+_UNLIKELY = 0.01
 
 
 class BacklashAwareState(NamedTuple):
@@ -56,12 +41,20 @@ class BacklashAwareState(NamedTuple):
         As each hypothesis has them.
     was_pushed_south : array (hypotheses,)
         The gears' `pushed_south` in the last exposure.
+    crossing : Crossing
+        What is known of gaps from having crossed them.
+    deafness : Deafness
+        Whether pulses arrive at all.
+    pulses : float
+        Their sum since the last measurement.
     pending : float
         The last correction: `Sent` may still say that it was less.
     turned : float
         How far the motor has turned for the one before.
     dragged : float or array (hypotheses,)
         How far that moved the axis.
+    crossed : array (hypotheses,)
+        What it took to come through a gap since the last measurement, as `Gears.turned` has it.
     lock : float
         How far the lock was moved.
     expected_rms : float or None
@@ -75,11 +68,15 @@ class BacklashAwareState(NamedTuple):
     """
 
     bank: GustBank | None = None
-    gears: Gears = _GEARS
-    was_pushed_south: FloatArray = _GEARS.pushed_south
+    gears: Gears = GEARS
+    was_pushed_south: FloatArray = GEARS.pushed_south
+    crossing: Crossing = Crossing()
+    deafness: Deafness = Deafness()
+    pulses: float = 0.0
     pending: float = 0.0
     turned: float = 0.0
     dragged: float | FloatArray = 0.0
+    crossed: FloatArray = np.zeros_like(GEARS.axis)
     lock: float = 0.0
     expected_rms: float | None = None
     t_s: float = 0.0
@@ -89,7 +86,7 @@ class BacklashAwareState(NamedTuple):
 
 @dataclass(frozen=True)
 class BacklashAware:
-    """Learns how much backlash there is, where in it the gears stand, and drift and noise; crosses it when it pays.
+    """Learns backlash, where in it the gears stand, guide rates, drift and noise; crosses the gap when it pays.
 
     Parameters
     ----------
@@ -122,14 +119,18 @@ class BacklashAware:
                 return state, 0.0
 
     def _measured(self, state: BacklashAwareState, given: Measured) -> tuple[BacklashAwareState, float]:
-        from acquisition.kernels import kalman_gusts, kalman_mixture
+        from acquisition.kernels.kalman_mixture import update_and_predict_gusts
 
+        heard = state.deafness.after(given.t_s, given.displacement + state.lock, state.pulses)
+        state = state._replace(deafness=heard, pulses=0.0)
+        if heard.deaf:
+            return _again(state, given.displacement)
         gears = state.gears
         # of a pulse that was still running in the exposure, each hypothesis has moved the axis by an amount of its own
         unseen = given.unseen - given.unseen / state.turned * state.dragged if state.turned else 0.0
-        positions = np.repeat(given.displacement + state.lock + gears.axis + unseen, _FILTERS)
+        positions = given.displacement + state.lock + gears.axis + unseen
         if state.bank is None:
-            bank, dt_s = kalman_gusts.new_gust_bank(_FILTER_WALKS, _FILTER_GUSTS, positions, 0.02, _PLAY_ERROR), 0.0
+            bank, dt_s = backlash_filters.new_bank(positions), 0.0
         else:
             bank, dt_s = state.bank.copy(), given.t_s - state.t_s
         typical_variance, weight = weighed(state.typical_variance, given.error)
@@ -138,59 +139,61 @@ class BacklashAware:
             return state, 0.0
         now_s = correction_time(given)
         cycle_s = usual_cycle(state.cycle_s, dt_s, now_s - given.t_s + given.exposure_s / 2)
-        table = np.empty((2, len(bank.x)))
         ahead_s = now_s + cycle_s / 2 - given.t_s
         turned_about = gears.pushed_south != state.was_pushed_south
-        bank.p[:, 3, 3] += np.repeat(_REVERSAL_ERROR**2 * turned_about, _FILTERS)
-        kalman_mixture.update_and_predict_gusts(
-            bank, dt_s, positions, gears.pushed_south, weight, _MEMORY, ahead_s, table
+        bank.p[:, 3, 3] += np.repeat((backlash_filters.REVERSAL_ERROR * turned_about) ** 2, FILTERS)
+        measured, table = np.repeat(positions, FILTERS), np.empty((2, len(bank.x)))
+        update_and_predict_gusts(
+            bank, dt_s, measured, gears.pushed_south, state.crossed, weight, _MEMORY, ahead_s, table
         )
-        expected = _agreed(bank, gears, *table)
-        found = gears.with_more(expected.play)
-        bank.x[:, 3] -= np.repeat(found.backlash - gears.backlash, _FILTERS)
+        expected = backlash_filters.expected(bank, gears, *table)
+        bank, gears, crossing = _believed(bank, gears, state.crossing, expected)
         state = state._replace(
             bank=bank,
-            gears=found,
+            gears=gears,
             was_pushed_south=gears.pushed_south,
+            crossing=crossing,
+            crossed=np.zeros_like(state.crossed),
             t_s=given.t_s,
             cycle_s=cycle_s,
         )
         return _corrected(state, expected)
 
     def _lost(self, state: BacklashAwareState, now_s: float) -> tuple[BacklashAwareState, float]:
-        if state.bank is None or now_s < state.t_s or _predict(state, now_s).variance > self.lost_limit**2:
+        if state.bank is None or now_s < state.t_s:
+            return state, 0.0
+        expected = _predict(state, now_s)
+        if expected.variance > self.lost_limit**2:
             return state, 0.0
         return _corrected(state, _predict(state, now_s + state.cycle_s / 2))
 
 
-class Expected(NamedTuple):
-    """What the filters expect.
+def _again(state: BacklashAwareState, displacement: float) -> tuple[BacklashAwareState, float]:
+    """A mount that is deaf: what was learned of it since is wrong. If pulses arrive again, this one does what it should."""
+    fresh = BacklashAwareState(lock=state.lock, deafness=state.deafness, typical_variance=state.typical_variance)
+    return fresh._replace(pending=displacement, expected_rms=abs(displacement)), displacement
 
-    Attributes
-    ----------
-    shares : array (hypotheses,)
-        How likely each is.
-    positions : array (hypotheses,)
-        Without corrections.
-    play : array (hypotheses,)
-        How much more play there is than was believed.
-    variance : float
-        Of the position, the mean over all filters.
-    """
 
-    shares: FloatArray
-    positions: FloatArray
-    play: FloatArray
-    variance: float
+def _believed(bank: GustBank, gears: Gears, crossing: Crossing, expected: Expected) -> tuple[GustBank, Gears, Crossing]:
+    """What the filters found of the gears, brought over to them."""
+    found = gears.with_more(expected.play, expected.lopsided)
+    bank.x[:, 3] -= np.repeat(found.backlash - gears.backlash, FILTERS)
+    bank.x[:, 4] -= np.repeat(found.rates[0] - gears.rates[0], FILTERS)
+    likeliest = int(np.argmax(expected.shares))
+    way = 0 if found.pushed_south[likeliest] else 1
+    gap = float(found.backlash[likeliest] / found.rates[way, likeliest])
+    return bank, found, crossing.left_behind(gap, way == 0)
 
 
 def _corrected(state: BacklashAwareState, expected: Expected) -> tuple[BacklashAwareState, float]:
     """Aim at what is predicted for the middle between this correction and the next, through the gap if it pays."""
     from acquisition.kernels.backlash import best_move
 
-    shares, positions, _, variance = expected
-    backlash, axis, motor, _ = state.gears
-    correction, left = best_move(shares, positions - state.lock - axis, axis, backlash, motor, _WORTH * variance)
+    gears, variance = state.gears, expected.variance
+    wanted = expected.positions - state.lock - gears.axis
+    worth = _WORTH * variance
+    move, left = best_move(expected.shares, wanted, gears.axis, gears.backlash, gears.motor, gears.rates, worth)
+    correction = state.crossing.limited(move, float(np.abs(wanted[expected.shares > _UNLIKELY]).max()))
     return state._replace(pending=correction, expected_rms=float(np.sqrt(variance + left))), correction
 
 
@@ -198,8 +201,16 @@ def _turned(state: BacklashAwareState) -> BacklashAwareState:
     """After the last correction: the motor has turned, and drags the axis where the gap is used up."""
     if state.pending == 0:
         return state._replace(turned=0.0)
-    gears = state.gears.turned(state.pending)
-    return state._replace(gears=gears, pending=0.0, turned=state.pending, dragged=gears.axis - state.gears.axis)
+    gears, crossed = state.gears.turned(state.pending)
+    return state._replace(
+        gears=gears,
+        crossing=state.crossing.after(state.pending),
+        pulses=state.pulses + state.pending,
+        pending=0.0,
+        turned=state.pending,
+        dragged=gears.axis - state.gears.axis,
+        crossed=state.crossed + crossed,
+    )
 
 
 def _predict(state: BacklashAwareState, t_s: float) -> Expected:
@@ -209,14 +220,4 @@ def _predict(state: BacklashAwareState, t_s: float) -> Expected:
     assert state.bank is not None
     mean, variance = np.empty(len(state.bank.x)), np.empty(len(state.bank.x))
     predict_gusts(state.bank, t_s - state.t_s, mean, variance)
-    return _agreed(state.bank, state.gears, mean, variance)
-
-
-def _agreed(bank: GustBank, gears: Gears, means: FloatArray, variances: FloatArray) -> Expected:
-    """What filters expect, made one expectation for each hypothesis."""
-    from acquisition.kernels.kalman_mixture import groups
-
-    scores = bank.score + np.repeat(_PER_ARCSEC * gears.backlash, _FILTERS)
-    shares, positions, variance = groups(scores, means, variances, _FILTERS)
-    _, play, _ = groups(scores, bank.x[:, 3].copy(), variances, _FILTERS)
-    return Expected(shares, positions, play, variance)
+    return backlash_filters.expected(state.bank, state.gears, mean, variance)

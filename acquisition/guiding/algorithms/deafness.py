@@ -1,0 +1,52 @@
+"""Do pulses arrive at all? A cable that is not plugged in, a clutch that slips. A pure step.
+
+In: where the star is, and what was sent since it was there last. Out: whether the mount is deaf.
+
+No gap is as large, and no drift as fast, as that so many pulses one way leave the star where it is.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+_LARGEST_GAP = 30.0  # arcsec
+_FASTEST_DRIFT = 0.3  # arcsec/s
+_FORGETTING = 0.9
+_ENOUGH = 1.0  # arcsec² of pulses tell whether they arrive
+_ARRIVED = 0.5  # share of the pulses
+
+
+class Deafness(NamedTuple):
+    """What is remembered; arcsec and s.
+
+    Attributes
+    ----------
+    deaf : bool
+    t_s, position : float
+        Of the last frame; dithers do not change the position.
+    missing : float
+        What the star did not follow of the pulses since they last turned about, with their sign.
+    squares, products : float
+        Sums of pulses with themselves, and with what the star did; of late.
+    """
+
+    deaf: bool = False
+    t_s: float = 0.0
+    position: float = 0.0
+    missing: float = 0.0
+    squares: float = 0.0
+    products: float = 0.0
+
+    def after(self, t_s: float, position: float, sent: float) -> Deafness:
+        """After a frame at `t_s` with the star at `position`, and pulses of `sent` in all since the one before."""
+        followed = self.position - position
+        if self.deaf:
+            squares = _FORGETTING * self.squares + sent * sent
+            products = _FORGETTING * self.products + sent * followed
+            deaf = squares < _ENOUGH or products < _ARRIVED * squares
+            return Deafness(deaf, t_s, position, 0.0, squares, products)
+        missing = abs(self.missing) if sent * self.missing >= 0 else 0.0
+        side = math.copysign(1.0, sent if sent != 0 else self.missing)
+        missing += abs(sent) - max(side * followed, 0.0) - _FASTEST_DRIFT * (t_s - self.t_s)
+        return Deafness(missing > _LARGEST_GAP, t_s, position, side * max(missing, 0.0))

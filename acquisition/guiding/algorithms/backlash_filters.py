@@ -22,7 +22,6 @@ _WALKS = [(0, 1e-8), (1e-4, 1e-7), (1e-3, 1e-7), (0.01, 1e-6), (0.05, 1e-5), (0.
 _GUSTY_WALKS = [(1e-3, 1e-7), (0.01, 1e-7)]
 _GUSTS = [(2.5, 2.0), (2.5, 8.0)]
 _DRIFT = 0.02  # arcsec/s, at first
-_LARGE_DRIFT = 0.1
 
 GEARS = Gears.new(np.concatenate([_BACKLASH, _BACKLASH[1:]]), np.concatenate([_BACKLASH, np.zeros(len(_BACKLASH) - 1)]))
 """Every backlash twice: all of it ahead of the first South pulse, or none."""
@@ -30,7 +29,7 @@ _PLAY_ERROR = np.interp(GEARS.backlash, _BACKLASH, np.gradient(_BACKLASH) / 12**
 """Standard deviation of what lies between one backlash and the next."""
 REVERSAL_ERROR = 0.15 * (GEARS.backlash > 0)
 """Standard deviation of what one reversal adds to that: friction, balance, another side of the pier."""
-_LOPSIDED = 0.05
+_LOPSIDED = 0.08
 """Standard deviation of by how much a pulse South moves more, and one North less, than either should."""
 _FILTER_WALKS = np.array(_WALKS + [walk for walk in _GUSTY_WALKS for _ in _GUSTS])
 _FILTER_GUSTS = np.array([(1.0, 0.0)] * len(_WALKS) + _GUSTS * len(_GUSTY_WALKS))
@@ -56,6 +55,8 @@ class Expected(NamedTuple):
         How much more play there is than was believed.
     lopsided : array (hypotheses,)
         How much larger the rate South is, and how much smaller the one North.
+    doubt : array (hypotheses,)
+        Variance of where the axis comes out of its gap, for what is not known of that.
     """
 
     shares: FloatArray
@@ -63,6 +64,7 @@ class Expected(NamedTuple):
     variance: float
     play: FloatArray
     lopsided: FloatArray
+    doubt: FloatArray
 
 
 def new_bank(positions: FloatArray) -> GustBank:
@@ -75,13 +77,13 @@ def new_bank(positions: FloatArray) -> GustBank:
 def expected(bank: GustBank, gears: Gears, means: FloatArray, variances: FloatArray) -> Expected:
     """What filters expect, made one expectation for each hypothesis.
 
-    `means` and `variances` (filters,) are of the position. A pulse a frame that goes nowhere could be a fast drift as
-    well, and would for ever: drifts beyond .1"/s are unlikely.
+    `means` and `variances` (filters,) are of the position.
     """
     from acquisition.kernels.kalman_mixture import groups
 
     scores = bank.score + np.repeat(_PER_ARCSEC * np.maximum(gears.backlash, 0.0), FILTERS)
-    scores -= 0.5 * (bank.x[:, 1] / _LARGE_DRIFT) ** 2
     shares, positions, variance = groups(scores, means, variances, FILTERS)
-    play, lopsided = (groups(scores, bank.x[:, i].copy(), variances, FILTERS)[1] for i in (3, 4))
-    return Expected(shares, positions, variance, play, lopsided)
+    play, lopsided, unsure = (
+        groups(scores, values.copy(), variances, FILTERS)[1] for values in (bank.x[:, 3], bank.x[:, 4], bank.p[:, 4, 4])
+    )
+    return Expected(shares, positions, variance, play, lopsided, gears.backlash**2 * unsure)

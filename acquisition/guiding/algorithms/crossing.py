@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-_STEP = 3.0  # arcsec
+_STEP = 2.0  # arcsec
 
 
 class Crossing(NamedTuple):

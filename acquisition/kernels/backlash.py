@@ -23,7 +23,7 @@ _LARGE_ERROR = 1.5  # from here on an error counts twice as much as its square
 @compiled
 def best_move(
     shares: FloatArray, wanted: FloatArray, axis: FloatArray, backlash: FloatArray, motor: FloatArray,
-    rates: FloatArray, last: FloatArray, doubt: FloatArray, worth: float,
+    rates: FloatArray, worth: float,
 ) -> tuple[float, float]:  # fmt: skip
     """Which move leaves the least loss on average over the hypotheses, and the mean square error that it leaves.
 
@@ -40,25 +40,21 @@ def best_move(
         Where it has the axis, how much play, and where the motor.
     rates : array (2, n)
         How far the motor moves of a move of 1 to larger and to smaller positions.
-    last : array (n,)
-        Positive where the last move that the axis followed was to larger positions, negative where to smaller ones.
-    doubt : array (n,)
-        Variance of where the axis comes out of its gap, arcsec².
     worth : float
         A move through the likeliest hypothesis' gap must reduce the loss by this much, arcsec², else the motor rests.
     """
-    at_rest, square_at_rest, _ = _left_by(0.0, shares, wanted, axis, backlash, motor, rates, last, doubt)
+    at_rest, square_at_rest, _ = _left_by(0.0, shares, wanted, axis, backlash, motor, rates)
     move, least, square = 0.0, at_rest, square_at_rest
     for j in range(len(shares)):
         if shares[j] > _UNLIKELY and wanted[j] != 0:
             end = axis[j] + wanted[j] + (backlash[j] if wanted[j] > 0 else 0.0)
             ideal = (end - motor[j]) / rates[0 if wanted[j] > 0 else 1, j]
-            loss, left, _ = _left_by(ideal, shares, wanted, axis, backlash, motor, rates, last, doubt)
+            loss, left, _ = _left_by(ideal, shares, wanted, axis, backlash, motor, rates)
             if loss < least:
                 move, least, square = ideal, loss, left
     # those whose axis it moves may on average want a little more or less
-    lacking = _left_by(move, shares, wanted, axis, backlash, motor, rates, last, doubt)[2]
-    loss, left, _ = _left_by(move + lacking, shares, wanted, axis, backlash, motor, rates, last, doubt)
+    lacking = _left_by(move, shares, wanted, axis, backlash, motor, rates)[2]
+    loss, left, _ = _left_by(move + lacking, shares, wanted, axis, backlash, motor, rates)
     if loss < least:
         move, least, square = move + lacking, loss, left
     likeliest = np.argmax(shares)
@@ -73,7 +69,7 @@ def best_move(
 @compiled
 def _left_by(
     move: float, shares: FloatArray, wanted: FloatArray, axis: FloatArray, backlash: FloatArray, motor: FloatArray,
-    rates: FloatArray, last: FloatArray, doubt: FloatArray,
+    rates: FloatArray,
 ) -> tuple[float, float, float]:  # fmt: skip
     """What a move leaves: loss, mean square, and the mean error of the hypotheses whose axis it moves."""
     loss, mean_square, lacking, moved = 0.0, 0.0, 0.0, 0.0
@@ -86,8 +82,6 @@ def _left_by(
             change = min(axis[j], end) - axis[j]
         error = wanted[j] - change
         square = error * error
-        if change * last[j] < 0:
-            square += doubt[j]
         loss += shares[j] * square * (1 + square / _LARGE_ERROR**2)
         mean_square += shares[j] * square
         if change != 0:

@@ -169,7 +169,7 @@ class BacklashAware:
 
 
 def _again(state: BacklashAwareState, displacement: float) -> tuple[BacklashAwareState, float]:
-    """The mount is deaf: what was learned of it since is wrong; if pulses arrive again, this one does what it should."""
+    """The mount is deaf: what was learned since is wrong. If pulses arrive again, this one does what it should."""
     fresh = BacklashAwareState(lock=state.lock, deafness=state.deafness, typical_variance=state.typical_variance)
     return fresh._replace(pending=displacement, expected_rms=abs(displacement)), displacement
 
@@ -192,10 +192,7 @@ def _corrected(state: BacklashAwareState, expected: Expected) -> tuple[BacklashA
     gears, variance = state.gears, expected.variance
     wanted = expected.positions - state.lock - gears.axis
     worth = _WORTH * variance
-    last = 2 * gears.pushed_south - 1
-    move, left = best_move(
-        expected.shares, wanted, gears.axis, gears.backlash, gears.motor, gears.rates, last, expected.doubt, worth
-    )
+    move, left = best_move(expected.shares, wanted, gears.axis, gears.backlash, gears.motor, gears.rates, worth)
     correction = state.crossing.limited(move, float(np.abs(wanted[expected.shares > _UNLIKELY]).max()))
     return state._replace(pending=correction, expected_rms=float(np.sqrt(variance + left))), correction
 

@@ -27,9 +27,9 @@ GEARS = Gears.new(np.concatenate([_BACKLASH, _BACKLASH[1:]]), np.concatenate([_B
 """Every backlash twice: all of it ahead of the first South pulse, or none."""
 _PLAY_ERROR = np.interp(GEARS.backlash, _BACKLASH, np.gradient(_BACKLASH) / 12**0.5) * (GEARS.backlash > 0)
 """Standard deviation of what lies between one backlash and the next."""
-REVERSAL_ERROR = 0.15 * (GEARS.backlash > 0)
+REVERSAL_ERROR = 0.1 * (GEARS.backlash > 0)
 """Standard deviation of what one reversal adds to that: friction, balance, another side of the pier."""
-_LOPSIDED = 0.08
+_LOPSIDED = 0.06
 """Standard deviation of by how much a pulse South moves more, and one North less, than either should."""
 _FILTER_WALKS = np.array(_WALKS + [walk for walk in _GUSTY_WALKS for _ in _GUSTS])
 _FILTER_GUSTS = np.array([(1.0, 0.0)] * len(_WALKS) + _GUSTS * len(_GUSTY_WALKS))
@@ -55,8 +55,6 @@ class Expected(NamedTuple):
         How much more play there is than was believed.
     lopsided : array (hypotheses,)
         How much larger the rate South is, and how much smaller the one North.
-    doubt : array (hypotheses,)
-        Variance of where the axis comes out of its gap, for what is not known of that.
     """
 
     shares: FloatArray
@@ -64,7 +62,6 @@ class Expected(NamedTuple):
     variance: float
     play: FloatArray
     lopsided: FloatArray
-    doubt: FloatArray
 
 
 def new_bank(positions: FloatArray) -> GustBank:
@@ -83,7 +80,5 @@ def expected(bank: GustBank, gears: Gears, means: FloatArray, variances: FloatAr
 
     scores = bank.score + np.repeat(_PER_ARCSEC * np.maximum(gears.backlash, 0.0), FILTERS)
     shares, positions, variance = groups(scores, means, variances, FILTERS)
-    play, lopsided, unsure = (
-        groups(scores, values.copy(), variances, FILTERS)[1] for values in (bank.x[:, 3], bank.x[:, 4], bank.p[:, 4, 4])
-    )
-    return Expected(shares, positions, variance, play, lopsided, gears.backlash**2 * unsure)
+    play, lopsided = (groups(scores, bank.x[:, i].copy(), variances, FILTERS)[1] for i in (3, 4))
+    return Expected(shares, positions, variance, play, lopsided)

@@ -25,7 +25,7 @@ from acquisition.guiding.algorithms import (
     Resumed,
     Sent,
     Settled,
-    backlash_aware,
+    backlash_filters,
     predictive,
 )
 from acquisition.guiding.algorithms.history import Table
@@ -42,11 +42,19 @@ def worm(t: float) -> float:
 
 
 class Axis:
-    """An axis with noise, backlash, and a guide rate that may be wrong; keeps the true errors, arcsec."""
+    """An axis with noise, backlash, and guide rates that may be wrong; keeps the true errors, arcsec.
 
-    def __init__(self, law: Law[Any], motion: Any = worm, noise: float = 0.3, gain: float = 1.0, backlash: float = 0.0):
+    `lopsided` is how much more a pulse to larger positions moves, and one to smaller positions less. With a negative
+    backlash the axis leaps when it turns about.
+    """
+
+    def __init__(
+        self, law: Law[Any], motion: Any = worm, noise: float = 0.3, gain: float = 1.0, backlash: float = 0.0,
+        lopsided: float = 0.0,
+    ):  # fmt: skip
         self.runner = LawRunner(law)
         self.motion, self.noise, self.gain, self.backlash = motion, noise, gain, backlash
+        self.lopsided, self.way = lopsided, 0.0
         self.random = np.random.default_rng(1)
         self.t = self.motor = self.moved = self.lock = 0.0
         self.errors: list[float] = []
@@ -61,8 +69,12 @@ class Axis:
             correction = self.runner.step(Lost(now, EXPOSURE_S, now))
         else:
             correction = self.runner.step(Measured(middle, seen, None, 20.0, EXPOSURE_S, now))
-        self.motor += correction * self.gain
-        self.moved = min(max(self.moved, self.motor - self.backlash), self.motor)
+        self.motor += correction * self.gain + abs(correction) * self.lopsided
+        self.way = correction or self.way
+        if self.backlash < 0:
+            self.moved = self.motor - (self.backlash if self.way > 0 else 0.0)
+        else:
+            self.moved = min(max(self.moved, self.motor - self.backlash), self.motor)
         self.t = now
         self.errors.append(self.motion(self.t) - self.moved - self.lock)
         return correction
@@ -102,7 +114,7 @@ def test_what_filters_are_worth_of_late_helps_when_wind_gets_up(monkeypatch: pyt
 
 @pytest.mark.parametrize("jump", [1.5, -5.0, 15.0])
 @pytest.mark.parametrize("law", [Predictive(), BacklashAware()])
-def test_a_jump_is_corrected_with_its_second_frame(law, jump):
+def test_a_jump_is_corrected_with_its_third_frame(law, jump):
     """A cable that snaps free, a foot that finds the tripod."""
     axis = Axis(law, lambda t: jump if t > 150 * CYCLE_S else 0.0, 0.1)
     axis.run(151)
@@ -111,10 +123,11 @@ def test_a_jump_is_corrected_with_its_second_frame(law, jump):
     assert axis.run(60) < 0.12
 
 
+@pytest.mark.parametrize("bad", [1, 2])
 @pytest.mark.parametrize("law", [Predictive(), BacklashAware()])
-def test_one_bad_centroid_moves_nothing(law):
-    axis = Axis(law, lambda t: 5.0 if 150 * CYCLE_S < t < 151 * CYCLE_S else 0.0, 0.1)
-    axis.run(151)
+def test_two_bad_centroids_move_nothing(law, bad):
+    axis = Axis(law, lambda t: 5.0 if 150 * CYCLE_S < t < (150 + bad) * CYCLE_S else 0.0, 0.1)
+    axis.run(150 + bad)
     assert abs(axis.moved) < 0.3
     assert axis.run(60) < 0.12
 
@@ -169,6 +182,33 @@ def test_predictive_bridges_a_lost_star_and_stops_when_it_knows_too_little():
     assert max(map(abs, axis.errors[-17:])) < 1.5, "40 s without a star, on a worm that has been learned"
     blind = [axis.frame(lost=True) for _ in range(1000)]
     assert blind[-1] == 0, "hours without a star"
+
+
+def test_dec_drifts_on_as_it_did_while_the_star_is_lost():
+    axis = Axis(BacklashAware(), lambda t: 0.02 * t, 0.1, backlash=3.0)
+    axis.run(200)
+    axis.run(17, lost=True)
+    assert max(map(abs, axis.errors[-17:])) < 0.5
+    blind = [axis.frame(lost=True) for _ in range(1000)]
+    assert blind[-1] == 0, "hours without a star"
+    timid = Axis(BacklashAware(lost_limit=0.0), lambda t: 0.02 * t, 0.1, backlash=3.0)
+    timid.run(200)
+    assert timid.frame(lost=True) == 0
+
+
+def test_nothing_is_sent_in_the_dark_to_a_mount_that_is_deaf():
+    axis = Axis(BacklashAware(), lambda t: 0.05 * t if t < 700 else 35.0, 0.2)
+    axis.run(150)
+    axis.gain = 0.0
+    axis.run(100)
+    assert axis.runner.state.deafness.deaf
+    assert axis.frame() == pytest.approx(axis.errors[-1], abs=1.0), "a plain correction"
+    assert axis.runner.state.expected_rms == pytest.approx(axis.errors[-1], abs=1.0)
+    assert axis.frame(lost=True) == 0
+    axis.gain = 1.0
+    axis.run(2)
+    assert axis.run(60) < 0.4
+    assert not axis.runner.state.deafness.deaf
 
 
 @pytest.mark.parametrize(("law", "motion"), [(Predictive(), worm), (BacklashAware(), lambda t: 0.02 * t)])
@@ -243,14 +283,13 @@ def test_an_error_bar_that_is_none_counts_as_none(law, frame, error):
     """One NaN once silenced a law for good."""
 
     def corrections(odd: float | None) -> list[float]:
-        runner, random = LawRunner(law), np.random.default_rng(2)
-        return [
-            runner.step(
-                Measured(n * CYCLE_S, 0.3 + 0.1 * random.normal(), odd if n == frame else 0.1, 20.0, EXPOSURE_S,
-                         n * CYCLE_S + 1.4)
-            )
-            for n in range(80)
-        ]  # fmt: skip
+        runner, random, moved, sent = LawRunner(law), np.random.default_rng(2), 0.0, []
+        for n in range(80):
+            t, bar = n * CYCLE_S, odd if n == frame else 0.1
+            seen = 0.02 * t - moved + 0.1 * random.normal()
+            sent.append(runner.step(Measured(t, seen, bar, 20.0, EXPOSURE_S, t + 1.4)))
+            moved += sent[-1]
+        return sent
 
     given = corrections(error)
     assert given == corrections(None)
@@ -272,8 +311,45 @@ def test_backlash_may_change(before, after):
     axis.motion = lambda t: 3 * math.cos(t / 200)
     axis.run(600)
     axis.backlash = after
-    axis.run(400)
+    assert axis.run(200) < 1.0
+    axis.run(200)
     assert axis.run(500) < 0.15
+
+
+@pytest.mark.parametrize("backlash", [4.0, 14.0])
+@pytest.mark.parametrize("lopsided", [0.03, -0.15, 0.15])
+def test_rates_that_differ_do_not_throw_it_to_and_fro(backlash, lopsided):
+    axis = Axis(BacklashAware(), lambda t: 0.005 * t, 0.2, backlash=backlash, lopsided=lopsided)
+    axis.run(300)
+    assert axis.run(900) < 0.2
+    assert max(map(abs, axis.errors[300:])) < 1.0
+
+
+def test_rates_that_differ_are_learned_where_it_turns_about():
+    axis = Axis(BacklashAware(), lambda t: 3 * math.sin(t / 100), 0.2, backlash=8.0, lopsided=0.15)
+    axis.run(300)
+    assert axis.run(600) < 0.25
+
+
+@pytest.mark.parametrize("leap", [0.5, 1.0, 2.0])
+def test_a_mount_that_compensates_too_much_leaves_no_standing_error(leap):
+    axis = Axis(BacklashAware(), lambda t: 0.005 * t, 0.2, backlash=-leap)
+    axis.run(300)
+    assert axis.run(600) < 0.2
+
+
+@pytest.mark.parametrize("backlash", [0.0, 4.0])
+@pytest.mark.parametrize("frames", [60, 100])
+def test_pulses_that_went_nowhere_do_not_throw_the_star_later(backlash, frames):
+    """A cable that hung loose looks like a large gap, and it is not there at the next reversal."""
+    axis = Axis(BacklashAware(), lambda t: 3 * math.sin(t / 95), 0.2, backlash=backlash)
+    axis.run(300)
+    axis.gain = 0.0
+    axis.run(frames)
+    axis.gain = 1.0
+    axis.run(8)
+    axis.run(400)
+    assert max(map(abs, axis.errors[-400:])) < 5
 
 
 def test_knowing_of_gusts_helps_in_wind(monkeypatch: pytest.MonkeyPatch):
@@ -294,7 +370,7 @@ def test_knowing_of_gusts_helps_in_wind(monkeypatch: pytest.MonkeyPatch):
         return float(np.mean(squares))
 
     knowing = sum(blown(seed) for seed in range(4))
-    monkeypatch.setattr(backlash_aware, "_FILTER_GUSTS", backlash_aware._FILTER_GUSTS * [1, 0])
+    monkeypatch.setattr(backlash_filters, "_FILTER_GUSTS", backlash_filters._FILTER_GUSTS * [1, 0])
     assert knowing < 0.97 * sum(blown(seed) for seed in range(4))
 
 

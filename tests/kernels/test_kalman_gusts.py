@@ -14,9 +14,9 @@ STILL = np.array([(1e-4, 1e-7)])
 
 
 def seen(walk: np.ndarray, gust: np.ndarray, z: np.ndarray, dt_s: float) -> GustBank:
-    bank = new_gust_bank(walk, gust, np.full(len(walk), z[0]), 0.02, np.zeros(1))
+    bank = new_gust_bank(walk, gust, np.full(len(walk), z[0]), 0.02, np.zeros(1), 0.0)
     for i, value in enumerate(z):
-        update_gusts(bank, dt_s if i else 0.0, np.full(len(walk), value), np.zeros(1), 1.0, MEMORY)
+        update_gusts(bank, dt_s if i else 0.0, np.full(len(walk), value), np.zeros(1), np.zeros(1), 1.0, MEMORY)
     return bank
 
 
@@ -56,3 +56,20 @@ def test_a_large_surprise_counts_more_than_a_small_one():
         return float(seen(STILL, np.array([(1.0, 0.0)]), np.append(gusts(2.5, 2.4, 100), last), 2.4).score[0])
 
     assert score(40.0) < score(20.0) - 3 < score(10.0) - 6
+
+
+def test_play_and_lopsided_pulses_are_told_apart_by_what_shows_when():
+    """Play shows while the axis was last pushed one way; lopsided pulses add up with every gap that is crossed."""
+    play, lopsided, gap = 0.8, 0.1, 10.0
+    walk, gust, none = STILL, np.array([(1.0, 0.0)]), np.zeros(1)
+    bank = new_gust_bank(walk, gust, none, 0.0, np.array([1.0]), 0.1)
+    random, place = np.random.default_rng(4), 0.0
+    for i in range(120):
+        south, crossed = float(i // 20 % 2), gap if i and i % 20 == 0 else 0.0
+        place -= lopsided * crossed
+        z = place + play * south + 0.1 * random.normal()
+        update_gusts(bank, 2.0, np.array([z]), np.array([south]), np.array([crossed]), 1.0, MEMORY)
+    assert bank.x[0, 3] == pytest.approx(play, abs=0.1)
+    assert bank.x[0, 4] == pytest.approx(lopsided, abs=0.01)
+    assert (np.sqrt(bank.p[0, 3, 3]), np.sqrt(bank.p[0, 4, 4])) < (0.1, 0.01)
+    assert bank.p[0] == pytest.approx(bank.p[0].T)

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 _LARGEST_GAP = 30.0  # arcsec
 _FASTEST_DRIFT = 0.3  # arcsec/s
-_FORGETTING = 0.9
+_FORGETTING = 0.7
 _ENOUGH = 1.0  # arcsec² of pulses tell whether they arrive
-_ARRIVED = 0.5  # share of the pulses
+_ARRIVED = 0.25  # share of the pulses of late; the first that does is .3 of them
 
 
 class Deafness(NamedTuple):

@@ -12,7 +12,7 @@ def watched(pulses: list[float], gain: float, gap: float = 0.0, drift: float = 0
         way, inside = sent or way, min(abs(sent), left)
         left -= inside
         place += 2.0 * drift - gain * (abs(sent) - inside) * (1 if sent > 0 else -1)
-        watch = watch.after(2.0 * n, place, sent)
+        watch = watch.after(2.0 * n, place, sent, 30.0, 0.3)
         told.append(watch.deaf)
     return told
 
@@ -32,10 +32,10 @@ def test_nothing_that_guides_is_deaf():
 def test_pulses_that_arrive_again_are_noticed():
     deaf = Deafness(deaf=True)
     for n in range(5):
-        deaf = deaf.after(2.0 * n, 2.0, 2.0)
+        deaf = deaf.after(2.0 * n, 2.0, 2.0, 30.0, 0.3)
         assert deaf.deaf
     place = 2.0
     for n in range(5, 20):
         place -= 1.0
-        deaf = deaf.after(2.0 * n, place, 1.0)
+        deaf = deaf.after(2.0 * n, place, 1.0, 30.0, 0.3)
     assert not deaf.deaf

@@ -28,6 +28,7 @@ FloatArray = NDArray[np.float64]
 _MEMORY = 300.0  # measurements
 _WORTH = 0.4  # what crossing must gain, in units of the prediction's variance
 _UNLIKELY = 0.01
+_DEAF = 30.0, 0.3  # arcsec, arcsec/s: no gap and no drift is as large
 
 
 class BacklashAwareState(NamedTuple):
@@ -121,7 +122,7 @@ class BacklashAware:
     def _measured(self, state: BacklashAwareState, given: Measured) -> tuple[BacklashAwareState, float]:
         from acquisition.kernels.kalman_mixture import update_and_predict_gusts
 
-        heard = state.deafness.after(given.t_s, given.displacement + state.lock, state.pulses)
+        heard = state.deafness.after(given.t_s, given.displacement + state.lock, state.pulses, *_DEAF)
         state = state._replace(deafness=heard, pulses=0.0)
         if heard.deaf:
             return _again(state, given.displacement)

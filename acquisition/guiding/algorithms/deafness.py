@@ -2,7 +2,8 @@
 
 In: where the star is, and what was sent since it was there last. Out: whether the mount is deaf.
 
-No gap is as large, and no drift as fast, as that so many pulses one way leave the star where it is.
+No gap is as large, and no drift as fast, as that so many pulses one way leave the star where it is. A law that went on
+learning would take them for a drift that they cancel, and throw the star when they arrive again.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-_LARGEST_GAP = 30.0  # arcsec
-_FASTEST_DRIFT = 0.3  # arcsec/s
 _FORGETTING = 0.7
 _ENOUGH = 1.0  # arcsec² of pulses tell whether they arrive
 _ARRIVED = 0.25  # share of the pulses of late; the first that does is .3 of them
@@ -38,8 +37,18 @@ class Deafness(NamedTuple):
     squares: float = 0.0
     products: float = 0.0
 
-    def after(self, t_s: float, position: float, sent: float) -> Deafness:
-        """After a frame at `t_s` with the star at `position`, and pulses of `sent` in all since the one before."""
+    def after(self, t_s: float, position: float, sent: float, gap: float, drift: float) -> Deafness:
+        """After another frame.
+
+        Parameters
+        ----------
+        t_s, position : float
+            When, and where the star is.
+        sent : float
+            Pulses in all since the frame before.
+        gap, drift : float
+            Pulses of more than this gap and this drift (1/s) together should show.
+        """
         followed = self.position - position
         if self.deaf:
             squares = _FORGETTING * self.squares + sent * sent
@@ -48,5 +57,5 @@ class Deafness(NamedTuple):
             return Deafness(deaf, t_s, position, 0.0, squares, products)
         missing = abs(self.missing) if sent * self.missing >= 0 else 0.0
         side = math.copysign(1.0, sent if sent != 0 else self.missing)
-        missing += abs(sent) - max(side * followed, 0.0) - _FASTEST_DRIFT * (t_s - self.t_s)
-        return Deafness(missing > _LARGEST_GAP, t_s, position, side * max(missing, 0.0))
+        missing += abs(sent) - max(side * followed, 0.0) - drift * (t_s - self.t_s)
+        return Deafness(missing > gap, t_s, position, side * max(missing, 0.0))

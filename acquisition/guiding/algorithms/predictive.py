@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acquisition.guiding.algorithms.cycle import correction_time, usual_cycle
+from acquisition.guiding.algorithms.deafness import Deafness
 from acquisition.guiding.algorithms.error_bars import weighed
 from acquisition.guiding.algorithms.history import Table
 from acquisition.guiding.algorithms.law import (
@@ -48,6 +49,7 @@ _LEARNED = 2  # banks before those that know or suppose a period
 _UNPROVEN = 3.0  # by how much the scores of new filters are lowered
 _SEARCH_EVERY_S, _SEARCHES = 20.0, 20  # a search at the earliest after 20 s, or 1/20 of the time so far
 _SCAN_EVERY_S, _SCANS = 600.0, 8  # over all periods: at the latest after 600 s, or 1/8 of the time so far
+_DEAF = 60.0, 1.0  # arcsec, arcsec/s: no gap is as large, and no worm as steep for as long
 _WORK_TAKES_S, _WORK_TAKES = 4.0, 40  # what a search finds is used after 4 s, or 1/40 of the time so far
 
 
@@ -74,6 +76,10 @@ class PredictiveState(NamedTuple):
         From one correction to the next, as it usually is.
     typical_variance : float
         Of the centroids, as their error bars have it.
+    deafness : Deafness
+        Whether pulses arrive at all.
+    sent_before : float
+        What `sent` was at the last frame.
     worm : Worm
     searched_s, scanned_s : float
         When the last search for a period began, and the last over all periods; s since the first frame.
@@ -90,6 +96,8 @@ class PredictiveState(NamedTuple):
     expected_rms: float | None = None
     cycle_s: float = 0.0
     typical_variance: float = 0.0
+    deafness: Deafness = Deafness()
+    sent_before: float = 0.0
     worm: Worm = Worm()
     searched_s: float = 0.0
     scanned_s: float = -1e9
@@ -154,7 +162,12 @@ class Predictive:
     def _measured(self, state: PredictiveState, given: Measured) -> tuple[PredictiveState, float]:
         from acquisition.kernels import kalman_bank, kalman_mixture, kalman_swing
 
-        position = given.displacement + state.lock + state.sent
+        place = given.displacement + state.lock
+        heard = state.deafness.after(given.t_s, place, state.sent - state.sent_before, *_DEAF)
+        state = state._replace(deafness=heard, sent_before=state.sent)
+        if heard.deaf:
+            return self._again(state, given.displacement)
+        position = place + state.sent
         if not state.banks:
             none = np.zeros(0)
             trend = kalman_bank.new_bank(_TREND_WALKS, position, 0.05, none, none, none)
@@ -180,6 +193,12 @@ class Predictive:
             history=state.history.append(t_s, given.exposure_s, position, weight),
         )  # fmt: skip
         return self._correct(_with_work(state, t_s), *kalman_mixture.mixture(_belief(banks), table[0], table[1]))
+
+    def _again(self, state: PredictiveState, displacement: float) -> tuple[PredictiveState, float]:
+        """The mount is deaf: only the worm is still known. If pulses arrive again, this one does what it should."""
+        worm = self.learned(state) if state.banks else state.worm
+        fresh = self.start()._replace(worm=worm or Worm(), lock=state.lock, deafness=state.deafness)
+        return self._correct(fresh, fresh.lock + displacement, abs(displacement))
 
     def _expected(self, state: PredictiveState, now_s: float, until_s: float | None) -> tuple[PredictiveState, float]:
         """Correct by what is expected alone, as long as that is sure enough."""

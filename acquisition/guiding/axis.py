@@ -69,6 +69,12 @@ class Axis:
         expected = getattr(self._law.state, "expected_rms", None)
         return None if expected is None else float(expected) / self._unit_per_px
 
+    @property
+    def deaf(self) -> bool:
+        """Whether the law has found that pulses move nothing; False for laws that do not say."""
+        deafness = getattr(self._law.state, "deafness", None)
+        return deafness is not None and bool(deafness.deaf)
+
     def change(self, law: Law[Any], worm: Worm | None = None) -> None:
         """Go on with another law, which begins anew; the same law with other parameters keeps what it knows."""
         if type(law) is type(self._law.law):

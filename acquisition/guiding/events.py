@@ -208,6 +208,7 @@ class AlarmKind(enum.Enum):
     RUNAWAY = "runaway"  # corrections make it worse; the axis is stopped
     EXCURSION = "excursion"  # pulses one way add up to more than is allowed
     PULSES_TOO_SHORT = "pulses-too-short"  # the longest allowed is not enough
+    DEAF = "deaf"  # pulses move nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,10 +237,12 @@ class Stretch:
         self._announcer.change(State.GUIDING, "stars measured")
         ra_err, dec_err = _axis_errors(found, self._response)
         snr = max((star.snr for star in found.stars if star.used), default=None)
-        return (
+        wanted = (
             ra.measured(found.t_s, ra_px, ra_err, snr, found.exposure_s, _now(), self._until_s(), unseen_px[0]),
             dec.measured(found.t_s, dec_px, dec_err, snr, found.exposure_s, _now(), None, unseen_px[1]),
         )
+        self._vigilance.heard(ra.deaf, dec.deaf)
+        return wanted
 
     async def _lost(self, reason: str) -> None:
         """A frame without a measurement: the laws may go on by what they expect."""

@@ -14,13 +14,14 @@ _NAMES = "RA", "Dec"
 
 
 class Vigilance:
-    """Runaway of either axis, and the calibration's angle."""
+    """Runaway of either axis, whether it hears its pulses, and the calibration's angle."""
 
     def __init__(self, announcer: Announcer) -> None:
         self._announcer = announcer
         self._axes = [Watch(), Watch()]
         self._angle = AngleWatch()
         self._sent_px = 0.0, 0.0
+        self._deaf = False, False
 
     @property
     def held(self) -> tuple[bool, bool]:
@@ -63,6 +64,19 @@ class Vigilance:
                 f"{self._angle.amplitude_px:.2f} px for some frames, to make sure"
             )
         self._sent_px = 0.0, 0.0
+
+    def heard(self, ra_deaf: bool, dec_deaf: bool) -> None:
+        """What the laws say of their axes: pulses move nothing."""
+        for name, before, now in zip(_NAMES, self._deaf, (ra_deaf, dec_deaf), strict=True):
+            if now and not before:
+                self._announcer.alarm(
+                    AlarmKind.DEAF,
+                    f"{name}: pulses do not move the star: look at the guide cable, the clutch, and whether the mount "
+                    "tracks; guiding goes on, and learns anew when they arrive again",
+                )
+            if before and not now:
+                self._announcer.notice(f"{name}: pulses move the star again")
+        self._deaf = ra_deaf, dec_deaf
 
     def lost(self) -> None:
         """A frame without a measurement."""

@@ -11,9 +11,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-_FORGETTING = 0.7
-_ENOUGH = 1.0  # arcsec² of pulses tell whether they arrive
-_ARRIVED = 0.25  # share of the pulses of late; the first that does is .3 of them
+_HEARD = 2.0  # arcsec²
 
 
 class Deafness(NamedTuple):
@@ -26,16 +24,15 @@ class Deafness(NamedTuple):
         Of the last frame; dithers do not change the position.
     missing : float
         What the star did not follow of the pulses since they last turned about, with their sign.
-    squares, products : float
-        Sums of pulses with themselves, and with what the star did; of late.
+    evidence : float
+        That pulses arrive again: 1 for a pulse of 1.4 arcsec that did, -1 for one that did not, never below 0; arcsec².
     """
 
     deaf: bool = False
     t_s: float = 0.0
     position: float = 0.0
     missing: float = 0.0
-    squares: float = 0.0
-    products: float = 0.0
+    evidence: float = 0.0
 
     def after(self, t_s: float, position: float, sent: float, gap: float, drift: float) -> Deafness:
         """After another frame.
@@ -51,10 +48,8 @@ class Deafness(NamedTuple):
         """
         followed = self.position - position
         if self.deaf:
-            squares = _FORGETTING * self.squares + sent * sent
-            products = _FORGETTING * self.products + sent * followed
-            deaf = squares < _ENOUGH or products < _ARRIVED * squares
-            return Deafness(deaf, t_s, position, 0.0, squares, products)
+            evidence = max(self.evidence + sent * (followed - sent / 2), 0.0)
+            return Deafness(evidence < _HEARD, t_s, position, 0.0, evidence)
         missing = abs(self.missing) if sent * self.missing >= 0 else 0.0
         side = math.copysign(1.0, sent if sent != 0 else self.missing)
         missing += abs(sent) - max(side * followed, 0.0) - drift * (t_s - self.t_s)

@@ -24,6 +24,7 @@ KINDS = {
     "duplicate": "camera: the frame before comes once more",
     "late": "camera: frames come `amount` seconds late",
     "cable-drag": "mount: pulled north by `amount` arcsec in the course of `duration_s`, then let go",
+    "loose-cable": "mount: guide pulses that begin meanwhile move nothing, and nobody is told",
     "power-cycle": "mount: gone, without tracking; both come back",
     "meridian": "mount: stops tracking at its limit, until told to track or slew",
     "cloud": "weather: `amount` magnitudes of extinction; a tenth of `duration_s` each to come and to go",

@@ -108,6 +108,8 @@ class SimulatedMount:
             return
         self._mechanics.pulsing.add(motor)
         start_s = self.world.now_s() + self._spec.pulse_latency_s
+        if self.world.faults.active("loose-cable", self.world.now_s()) is not None:
+            rate = 0.0
         motor.set_rate(start_s, rate)
         motor.set_rate(start_s + duration_s, 0.0)  # the mount itself ends a pulse in time, however late we hear of it
         try:

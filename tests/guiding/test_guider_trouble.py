@@ -122,15 +122,10 @@ def test_pulses_that_are_all_cut_are_told():
     assert [alarm.kind for alarm in run.of(Alarm)] == [AlarmKind.PULSES_TOO_SHORT]
 
 
-def test_a_cable_that_comes_loose_is_told_and_guiding_goes_on_when_it_is_back():
-    class Loose(Wrapped):
-        async def pulse_guide(self, direction: Direction, duration_s: float) -> None:
-            if 60 < asyncio.get_running_loop().time() < 300:
-                await asyncio.sleep(duration_s)
-            else:
-                await self.inner.pulse_guide(direction, duration_s)
-
-    run = night(420.0, mount=Loose, known=as_it_is, **QUICK)
+def test_a_cable_that_comes_loose_is_told_and_guiding_goes_on_when_it_is_back(tmp_path):
+    scenario = tmp_path / "loose.toml"
+    scenario.write_text('[[faults]]\nkind = "loose-cable"\nat_s = 60.0\nduration_s = 240.0\n')
+    run = night(420.0, url=f"sim://?scenario={scenario}", known=as_it_is, **QUICK)
     deaf = [alarm for alarm in run.of(Alarm) if alarm.kind is AlarmKind.DEAF]
     assert [alarm.text.split(":")[0] for alarm in deaf] in (["RA"], ["RA", "Dec"], ["Dec", "RA"])
     assert "look at the guide cable" in deaf[0].text

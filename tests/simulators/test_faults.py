@@ -201,6 +201,22 @@ def test_power_cycle():
     run(main())
 
 
+def test_loose_cable():
+    async def main() -> None:
+        world = night(Fault("loose-cable", 10.0, 5.0))
+        async with SimulatedMount(world) as mount, SimulatedCamera(world) as camera:
+            await camera.configure(replace(SMALL, exposure_s=0.1))
+            seen = []
+            for time_s in (5.0, 11.0, 20.0):
+                await until(time_s)
+                await mount.pulse_guide(Direction.NORTH, 1.0)
+                assert now() == pytest.approx(time_s + 1.05, abs=0.1), "it takes its time"
+                seen.append(truth(camera, await camera.expose()).dec_arcsec)
+            assert seen == pytest.approx([7.5, 7.5, 15.0], abs=0.1)
+
+    run(main())
+
+
 def test_meridian():
     async def main() -> None:
         world = night(Fault("meridian", 10.0))

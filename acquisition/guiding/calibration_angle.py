@@ -35,7 +35,7 @@ _SUSPICIOUS, _SURE = 1.5, 4.0  # standard errors
 _LASTING_S = 30.0
 _WOBBLE = (1, 1, -1, -1)  # frame by frame
 _WOBBLED_FRAMES = 24
-_WOBBLED_AGAIN_S = 300.0
+_WOBBLED_AGAIN_S = 300.0  # at the earliest, and twice as long after every wobble that led to nothing
 _WOBBLE_IN_NOISE, _MOST_WOBBLE_PX = 3.0, 1.0  # as large as some standard deviations of a frame in Dec
 
 
@@ -54,6 +54,8 @@ class AngleWatch:
     angle_deg, angle_err_deg : float
         By how much the camera seems turned against the calibration (sense of x to y for a parity of 1).
     suspicious_since_s, sure_since_s : float or None
+    wobbles : int
+        So far.
     wobbled_s, wobbled_frames, amplitude_px : float, int, float
         When the last wobble began, for how many frames it still lasts, and its size.
     alarmed : bool
@@ -68,6 +70,7 @@ class AngleWatch:
     angle_err_deg: float = math.inf
     suspicious_since_s: float | None = None
     sure_since_s: float | None = None
+    wobbles: int = 0
     wobbled_s: float = -math.inf
     wobbled_frames: int = 0
     amplitude_px: float = 0.0
@@ -126,10 +129,12 @@ def angle_step(
     sure_s = _since(watch.sure_since_s, middle_s, abs(angle_deg) >= max(_SURE * error_deg, _TURNED_DEG))
     alarmed = watch.alarmed or (sure_s is not None and middle_s - sure_s >= _LASTING_S)
     lasting = suspicious_s is not None and middle_s - suspicious_s >= _LASTING_S
-    begins = not alarmed and lasting and t_s - watch.wobbled_s >= _WOBBLED_AGAIN_S
+    patience_s = _WOBBLED_AGAIN_S * 2.0 ** max(watch.wobbles - 1, 0)
+    begins = not alarmed and lasting and t_s - watch.wobbled_s >= patience_s
     noise_px = math.sqrt(float(noise[2] / noise[0]))
     return AngleWatch(
         recent, filters, noise, middle_s, angle_deg, error_deg, suspicious_s, sure_s,
+        wobbles=watch.wobbles + begins,
         wobbled_s=t_s if begins else watch.wobbled_s,
         wobbled_frames=_WOBBLED_FRAMES if begins else wobbled if suspicious and not alarmed else 0,
         amplitude_px=min(_WOBBLE_IN_NOISE * noise_px, _MOST_WOBBLE_PX) if begins else watch.amplitude_px,

@@ -50,7 +50,8 @@ class Vigilance:
             if now.gain is not None and before.gain is None:
                 self._announcer.alarm(AlarmKind.RUNAWAY, _runaway(_NAMES[i], now.gain))
         if not guided or any(self.held):
-            self._angle = AngleWatch(alarmed=self._angle.alarmed, wobbled_s=self._angle.wobbled_s)
+            last = self._angle
+            self._angle = AngleWatch(alarmed=last.alarmed, wobbles=last.wobbles, wobbled_s=last.wobbled_s)
         before_angle, self._angle = self._angle, angle_step(self._angle, t_s, *position_px, *self._sent_px)
         if self._angle.alarmed and not before_angle.alarmed:
             self._announcer.alarm(

@@ -51,3 +51,9 @@ def test_a_small_error_is_not_worth_an_alarm():
 def test_a_frame_out_of_order_changes_nothing():
     watch, _ = guide(0.0, 60.0, seed=1)
     assert angle_step(watch, watch.recent[-1][0] - 5.0, 0.0, 0.0, 0.0, 0.0) is watch
+
+
+def test_a_suspicion_that_stays_wobbles_ever_less_often():
+    watch, alarmed_s = guide(6.5, 7200.0, seed=4)
+    assert alarmed_s is None
+    assert 2 <= watch.wobbles <= 6, "every five minutes would be twenty-four"

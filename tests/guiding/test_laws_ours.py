@@ -512,8 +512,8 @@ def test_warmed_up_laws_have_nothing_left_to_compile():
     ]  # fmt: skip
     before = [len(kernel.signatures) for kernel in entered]
     assert all(before)
-    runner = LawRunner(Predictive())
+    runner, moved = LawRunner(Predictive()), 0.0
     for n in range(300):
-        runner.step(Measured(CYCLE_S * n, worm(CYCLE_S * n), 0.1, 20.0, EXPOSURE_S, CYCLE_S * n + 1.4))
+        moved += runner.step(Measured(CYCLE_S * n, worm(CYCLE_S * n) - moved, 0.1, 20.0, EXPOSURE_S, CYCLE_S * n + 1.4))
     assert runner.state.worm.period_s is not None
     assert [len(kernel.signatures) for kernel in entered] == before

@@ -470,6 +470,10 @@ def test_a_frame_out_of_order_moves_nothing():
         axis = Axis(law)
         axis.run(5)
         assert axis.runner.step(Measured(0.5, 3.0, None, 20.0, EXPOSURE_S)) == 0
+        axis.run(100)
+        watch = axis.runner.state.deafness
+        assert axis.runner.step(Measured(0.5, 3.0, None, 20.0, EXPOSURE_S)) == 0
+        assert axis.runner.state.deafness is watch
 
 
 @given(rows=st.lists(st.tuples(st.integers(0, 3), st.floats(-9, 9)), max_size=40))

@@ -122,6 +122,8 @@ class BacklashAware:
     def _measured(self, state: BacklashAwareState, given: Measured) -> tuple[BacklashAwareState, float]:
         from acquisition.kernels.kalman_mixture import update_and_predict_gusts
 
+        if given.t_s < state.deafness.t_s:
+            return state, 0.0
         heard = state.deafness.after(given.t_s, given.displacement + state.lock, state.pulses, *_DEAF)
         state = state._replace(deafness=heard, pulses=0.0)
         if heard.deaf:
@@ -136,8 +138,6 @@ class BacklashAware:
             bank, dt_s = state.bank.copy(), given.t_s - state.t_s
         typical_variance, weight = weighed(state.typical_variance, given.error)
         state = state._replace(typical_variance=typical_variance)
-        if dt_s < 0:
-            return state, 0.0
         now_s = correction_time(given)
         cycle_s = usual_cycle(state.cycle_s, dt_s, now_s - given.t_s + given.exposure_s / 2)
         ahead_s = now_s + cycle_s / 2 - given.t_s

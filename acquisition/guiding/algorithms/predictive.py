@@ -162,6 +162,8 @@ class Predictive:
     def _measured(self, state: PredictiveState, given: Measured) -> tuple[PredictiveState, float]:
         from acquisition.kernels import kalman_bank, kalman_mixture, kalman_swing
 
+        if given.t_s < state.deafness.t_s:
+            return state, 0.0
         place = given.displacement + state.lock
         heard = state.deafness.after(given.t_s, place, state.sent - state.sent_before, *_DEAF)
         state = state._replace(deafness=heard, sent_before=state.sent)
@@ -181,8 +183,6 @@ class Predictive:
         t_s = given.t_s - state.epoch_s
         typical_variance, weight = weighed(state.typical_variance, given.error)
         dt_s = t_s - float(state.history.rows[-1, 0]) if len(state.history) else 0.0
-        if dt_s < 0:
-            return state._replace(typical_variance=typical_variance), 0.0
         now_s = correction_time(given)
         cycle_s = usual_cycle(state.cycle_s, dt_s, now_s - given.t_s + given.exposure_s / 2)
         aim_s = _aim_s(state.epoch_s, now_s, given.until_s, cycle_s)

@@ -85,10 +85,11 @@ def _advanced(
     p[1, 1] += r * walk[1] * dt_s
     for j in range(1, _STATES):
         p[j, 0] = p[0, j]
-    p[2, 2] = p[2, 2] * keeps + r * gust[1] * (1 - keeps**2) / keeps
+    p[2, 2] *= keeps
     for j in range(_STATES):
         p[2, j] *= keeps
         p[j, 2] = p[2, j]
+    p[2, 2] += r * gust[1] * (1 - keeps**2)
 
 
 @compiled

@@ -476,6 +476,16 @@ def test_a_frame_out_of_order_moves_nothing():
         assert axis.runner.state.deafness is watch
 
 
+@pytest.mark.parametrize("law", [Predictive(), BacklashAware()])
+@pytest.mark.parametrize("pause_s", [600.0, 900.0, 1e4, 1e5])
+def test_a_long_pause_does_no_harm(law, pause_s):
+    axis = Axis(law, lambda t: 0.5 * math.sin(t / 95), 0.1)
+    axis.run(60)
+    axis.t += pause_s
+    axis.run(5)
+    assert axis.run(60) < 0.3
+
+
 @given(rows=st.lists(st.tuples(st.integers(0, 3), st.floats(-9, 9)), max_size=40))
 def test_tables_keep_what_they_had(rows):
     """Appending to any earlier table changes no other."""
